@@ -1,0 +1,70 @@
+using System.Runtime.CompilerServices;
+
+namespace Quadwalk.Mmu;
+
+/// <summary>The access rules of paging, over the rights of a translation (SDM Vol. 3A, section 5.6.1).</summary>
+public static class PageRules
+{
+    /// <summary>
+    /// Whether a translation allows an access, and if not, why. Where several rules forbid it, the first of
+    /// U/S, SMEP or SMAP, R/W, NX is named.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static WalkFailure Check(PageRights rights, in PagingState state, WalkAccess access)
+    {
+        bool userPage = (rights & PageRights.User) != 0;
+        if (access.IsUser)
+        {
+            if (!userPage)
+            {
+                return WalkFailure.UserAccessToSupervisorPage;
+            }
+        }
+        else if (userPage)
+        {
+            WalkFailure failure = CheckSupervisorOnUserPage(state, access);
+            if (failure != WalkFailure.None)
+            {
+                return failure;
+            }
+        }
+
+        return access.Kind switch
+        {
+            AccessKind.Write when (rights & PageRights.Write) == 0 && (access.IsUser || state.WP) => WalkFailure.WriteToReadOnlyPage,
+            AccessKind.Execute when (rights & PageRights.NoExecute) != 0 && state.NXE => WalkFailure.ExecuteOfNoExecutePage,
+            _ => WalkFailure.None,
+        };
+    }
+
+    /// <summary>The error code that #PF pushes for a failure (SDM Vol. 3A, section 5.7).</summary>
+    public static PageFaultCode ErrorCodeFor(WalkFailure failure, in PagingState state, WalkAccess access)
+    {
+        PageFaultCode code = failure switch
+        {
+            WalkFailure.None or WalkFailure.NonCanonical => PageFaultCode.None,
+            WalkFailure.NotPresent or WalkFailure.EntryUnreachable or WalkFailure.EntryContended => PageFaultCode.None,
+            WalkFailure.ReservedBits => PageFaultCode.Present | PageFaultCode.Reserved,
+            _ => PageFaultCode.Present,
+        };
+        if (failure is WalkFailure.None or WalkFailure.NonCanonical)
+        {
+            return code;
+        }
+
+        code |= access.IsUser ? PageFaultCode.User : PageFaultCode.None;
+        code |= access.Kind == AccessKind.Write ? PageFaultCode.Write : PageFaultCode.None;
+        return access.Kind == AccessKind.Execute && (state.NXE || state.SMEP) ? code | PageFaultCode.InstructionFetch : code;
+    }
+
+    private static WalkFailure CheckSupervisorOnUserPage(in PagingState state, WalkAccess access)
+    {
+        if (access.Kind == AccessKind.Execute)
+        {
+            return state.SMEP ? WalkFailure.SupervisorExecuteOfUserPage : WalkFailure.None;
+        }
+
+        bool exempt = state.AlignmentCheck && !access.Implicit;
+        return state.SMAP && !exempt ? WalkFailure.SupervisorAccessToUserPage : WalkFailure.None;
+    }
+}

@@ -1,0 +1,220 @@
+using System.Runtime.CompilerServices;
+using Quadwalk.GuestMemory;
+
+namespace Quadwalk.Mmu;
+
+/// <summary>
+/// Translates guest-virtual addresses by walking the guest's page tables (SDM Vol. 3A, section 5.5, with the access rights of
+/// section 5.6, the error codes of 5.7 and the accessed and dirty flags of 5.8).
+/// </summary>
+/// <remarks>
+/// 4-level paging, and CR0.PG is taken to be 1. Each entry is checked for presence and then for reserved bits before the next is read;
+/// rights are checked once, over all levels. A and D flags are set by compare-and-swap: an entry that has changed since it was read
+/// starts the walk again at CR3. A device or another processor can keep doing that, so a walk gives up after <see cref="MaxAttempts"/>.
+/// </remarks>
+public static class PageWalker
+{
+    /// <summary>How often one call walks from CR3 before it fails with <see cref="WalkFailure.EntryContended"/>.</summary>
+    public const int MaxAttempts = 64;
+
+    /// <summary>Translates one address for one access.</summary>
+    /// <param name="tables">The memory that holds the page tables.</param>
+    /// <param name="state">The control registers and limits in force.</param>
+    /// <param name="gva">The address.</param>
+    /// <param name="access">What is done at the address.</param>
+    /// <param name="observer">Sees the entries as they are read and changed.</param>
+    /// <returns>The translation, or the failure and the entry that caused it.</returns>
+    public static WalkResult Walk<TTables, TObserver>(
+        ref TTables tables, in PagingState state, Gva gva, WalkAccess access, ref TObserver observer)
+        where TTables : struct, ITableMemory
+        where TObserver : struct, IWalkObserver
+    {
+        if (!LongModeFormat.IsCanonical(gva))
+        {
+            return new WalkResult { Failure = WalkFailure.NonCanonical };
+        }
+
+        WalkPath path = default;
+        WalkResult result = default;
+        for (int attempt = 0; attempt < MaxAttempts; attempt++)
+        {
+            if (TryWalk(ref tables, state, gva, access, ref observer, ref path, out result))
+            {
+                return result;
+            }
+        }
+
+        return Fail(WalkFailure.EntryContended, state, access, result.Level, result.EntryAddress, result.Entry);
+    }
+
+    /// <summary>One walk from CR3; false when an entry changed under it, with that entry in <paramref name="result"/>.</summary>
+    private static bool TryWalk<TTables, TObserver>(
+        ref TTables tables, in PagingState state, Gva gva, WalkAccess access, ref TObserver observer, ref WalkPath path, out WalkResult result)
+        where TTables : struct, ITableMemory
+        where TObserver : struct, IWalkObserver
+    {
+        ulong reservedEverywhere = LongModeFormat.ReservedEverywhere(state);
+        ulong table = state.Cr3 & PageTableEntry.AddressMask4K & state.PhysicalMask;
+        ulong allSet = ulong.MaxValue;
+        ulong anySet = 0;
+        int level = LongModeFormat.TopLevel;
+        while (true)
+        {
+            Gpa address = LongModeFormat.EntryAddress(table, gva, level);
+            if (!tables.TryRead(address, out ulong raw))
+            {
+                result = Fail(WalkFailure.EntryUnreachable, state, access, level, address, default);
+                return true;
+            }
+
+            PageTableEntry entry = new(raw);
+            if (TObserver.Enabled)
+            {
+                observer.OnEntry(level, address, entry);
+            }
+
+            if (!entry.P)
+            {
+                result = Fail(WalkFailure.NotPresent, state, access, level, address, entry);
+                return true;
+            }
+
+            bool mapsPage = LongModeFormat.MapsPage(entry, level, state.Page1G);
+            ulong reserved = raw & (reservedEverywhere | LongModeFormat.ReservedHere(level, mapsPage));
+            if (reserved != 0)
+            {
+                result = Fail(WalkFailure.ReservedBits, state, access, level, address, entry, reserved);
+                return true;
+            }
+
+            path.Set(level, address, entry);
+            allSet &= raw;
+            anySet |= raw;
+            if (mapsPage)
+            {
+                break;
+            }
+
+            if (state.Accessed == AccessedPolicy.OnUse && !entry.A
+                && !TrySetFlags(ref tables, state, access, ref observer, ref path, level, PageTableEntry.ABit, out result))
+            {
+                return result.Failure != WalkFailure.None;
+            }
+
+            table = raw & PageTableEntry.AddressMask4K;
+            level--;
+        }
+
+        PageRights rights = RightsOf(allSet, anySet, path[level].Entry, level, state);
+        WalkFailure failure = PageRules.Check(rights, state, access);
+        if (failure != WalkFailure.None)
+        {
+            result = FailOnRight(failure, state, access, path, level);
+            return true;
+        }
+
+        ulong leafFlags = PageTableEntry.ABit | (access.Kind == AccessKind.Write ? PageTableEntry.DBit : 0);
+        if ((allSet & PageTableEntry.ABit) == 0 || (path[level].Entry.Raw & leafFlags) != leafFlags)
+        {
+            for (int used = LongModeFormat.TopLevel; used >= level; used--)
+            {
+                ulong flags = used == level ? leafFlags : PageTableEntry.ABit;
+                if ((path[used].Entry.Raw & flags) != flags
+                    && !TrySetFlags(ref tables, state, access, ref observer, ref path, used, flags, out result))
+                {
+                    return result.Failure != WalkFailure.None;
+                }
+            }
+
+            rights |= access.Kind == AccessKind.Write ? PageRights.Dirty : 0;
+        }
+
+        int shift = LongModeFormat.Shift(level);
+        WalkStepEntry leaf = path[level];
+        result = new WalkResult
+        {
+            Gpa = new((leaf.Entry.Raw & PageTableEntry.AddressMask(shift)) | (gva.Value & ((1UL << shift) - 1))),
+            PageShift = shift,
+            Rights = rights,
+            Level = level,
+            EntryAddress = leaf.Address,
+            Entry = leaf.Entry,
+        };
+        return true;
+    }
+
+    /// <summary>Sets flags in an entry of the path; false with a failure when no memory is there, false without one when the entry has changed.</summary>
+    private static bool TrySetFlags<TTables, TObserver>(
+        ref TTables tables, in PagingState state, WalkAccess access, ref TObserver observer, ref WalkPath path, int level, ulong flags, out WalkResult result)
+        where TTables : struct, ITableMemory
+        where TObserver : struct, IWalkObserver
+    {
+        WalkStepEntry step = path[level];
+        PageTableEntry after = new(step.Entry.Raw | flags);
+        if (!tables.TryCompareExchange(step.Address, step.Entry.Raw, after.Raw, out bool exchanged))
+        {
+            result = Fail(WalkFailure.EntryUnreachable, state, access, level, step.Address, step.Entry);
+            return false;
+        }
+
+        result = new WalkResult { Level = level, EntryAddress = step.Address, Entry = step.Entry };
+        if (!exchanged)
+        {
+            return false;
+        }
+
+        path.Set(level, step.Address, after);
+        if (TObserver.Enabled)
+        {
+            observer.OnUpdate(level, step.Address, step.Entry, after);
+        }
+
+        return true;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static PageRights RightsOf(ulong allSet, ulong anySet, PageTableEntry leaf, int level, in PagingState state)
+    {
+        PageRights rights = PageRights.None;
+        rights |= (allSet & PageTableEntry.USBit) != 0 ? PageRights.User : 0;
+        rights |= (allSet & PageTableEntry.RWBit) != 0 ? PageRights.Write : 0;
+        rights |= (anySet & PageTableEntry.NXBit) != 0 ? PageRights.NoExecute : 0;
+        rights |= leaf.D ? PageRights.Dirty : 0;
+        rights |= leaf.G && state.PGE ? PageRights.Global : 0;
+        rights |= leaf.PWT ? PageRights.WriteThrough : 0;
+        rights |= leaf.PCD ? PageRights.CacheDisable : 0;
+        ulong pat = level == 1 ? PageTableEntry.Pat4KBit : PageTableEntry.PatLargeBit;
+        return (leaf.Raw & pat) != 0 ? rights | PageRights.Pat : rights;
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static WalkResult FailOnRight(WalkFailure failure, in PagingState state, WalkAccess access, in WalkPath path, int leafLevel)
+    {
+        int level = LongModeFormat.TopLevel;
+        while (level > leafLevel && !Withholds(failure, path[level].Entry))
+        {
+            level--;
+        }
+
+        return Fail(failure, state, access, level, path[level].Address, path[level].Entry);
+    }
+
+    private static bool Withholds(WalkFailure failure, PageTableEntry entry) => failure switch
+    {
+        WalkFailure.UserAccessToSupervisorPage => !entry.US,
+        WalkFailure.WriteToReadOnlyPage => !entry.RW,
+        WalkFailure.ExecuteOfNoExecutePage => entry.NX,
+        _ => false,
+    };
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static WalkResult Fail(WalkFailure failure, in PagingState state, WalkAccess access, int level, Gpa address, PageTableEntry entry, ulong reserved = 0) => new()
+    {
+        Failure = failure,
+        ErrorCode = PageRules.ErrorCodeFor(failure, state, access),
+        Level = level,
+        EntryAddress = address,
+        Entry = entry,
+        ReservedMask = reserved,
+    };
+}

@@ -1,0 +1,42 @@
+using Quadwalk.GuestMemory;
+
+namespace Quadwalk.Mmu;
+
+/// <summary>How a page walk ended: a translation, or a fault with its cause.</summary>
+public readonly struct WalkResult
+{
+    /// <summary>The guest-physical address of the byte asked for; 0 on failure.</summary>
+    public Gpa Gpa { get; init; }
+
+    /// <summary>
+    /// Where <see cref="Entry"/> lies; 0 when the address is not canonical.
+    /// </summary>
+    public Gpa EntryAddress { get; init; }
+
+    /// <summary>
+    /// On success the entry that maps the page, with the A and D flags the walk has set. On failure the entry to blame:
+    /// for a right, the highest one that withholds it; 0 when it could not be read.
+    /// </summary>
+    public PageTableEntry Entry { get; init; }
+
+    /// <summary>The offending bits, when <see cref="Failure"/> is <see cref="WalkFailure.ReservedBits"/>.</summary>
+    public ulong ReservedMask { get; init; }
+
+    /// <summary>The error code for #PF; meaningless when the address is not canonical.</summary>
+    public PageFaultCode ErrorCode { get; init; }
+
+    /// <summary>Why the walk failed, or <see cref="WalkFailure.None"/>.</summary>
+    public WalkFailure Failure { get; init; }
+
+    /// <summary>The rights of the translation.</summary>
+    public PageRights Rights { get; init; }
+
+    /// <summary>log2 of the page's size: 12, 21 or 30; 0 on failure.</summary>
+    public int PageShift { get; init; }
+
+    /// <summary>The level of <see cref="Entry"/>: 4 for a PML4E, 3 for a PDPTE, 2 for a PDE, 1 for a PTE; 0 when the address is not canonical.</summary>
+    public int Level { get; init; }
+
+    /// <summary>Whether there is a translation.</summary>
+    public bool Succeeded => Failure == WalkFailure.None;
+}
