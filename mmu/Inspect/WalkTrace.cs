@@ -1,0 +1,68 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Runtime.CompilerServices;
+using Quadwalk.GuestMemory;
+
+namespace Quadwalk.Mmu;
+
+/// <summary>Records a walk level by level, without allocating. A walk that starts again keeps its last attempt and counts the others.</summary>
+public struct WalkTrace : IWalkObserver
+{
+    private StepBuffer _steps;
+    private int _count;
+
+    /// <inheritdoc/>
+    public static bool Enabled => true;
+
+    /// <summary>The levels read, from the root down.</summary>
+    [UnscopedRef]
+    public readonly ReadOnlySpan<WalkStep> Steps => ((ReadOnlySpan<WalkStep>)_steps)[.._count];
+
+    /// <summary>How many entries were read, including those of attempts that were given up.</summary>
+    public int EntriesRead { get; private set; }
+
+    /// <summary>How many entries had a flag set, including those of attempts that were given up.</summary>
+    public int EntriesUpdated { get; private set; }
+
+    /// <summary>How often the walk started again because an entry changed under it.</summary>
+    public int Restarts { get; private set; }
+
+    /// <inheritdoc/>
+    public void OnEntry(int level, Gpa entry, PageTableEntry value)
+    {
+        PageRights rights = PageRights.User | PageRights.Write;
+        if (_count > 0 && level < _steps[_count - 1].Level)
+        {
+            rights = _steps[_count - 1].Rights;
+        }
+        else if (_count > 0)
+        {
+            _count = 0;
+            Restarts++;
+        }
+
+        rights &= value.US ? rights : ~PageRights.User;
+        rights &= value.RW ? rights : ~PageRights.Write;
+        rights |= value.NX ? PageRights.NoExecute : PageRights.None;
+        _steps[_count++] = new WalkStep(level, entry, value, value, rights);
+        EntriesRead++;
+    }
+
+    /// <inheritdoc/>
+    public void OnUpdate(int level, Gpa entry, PageTableEntry before, PageTableEntry after)
+    {
+        EntriesUpdated++;
+        for (int i = 0; i < _count; i++)
+        {
+            if (_steps[i].Level == level)
+            {
+                _steps[i] = _steps[i] with { After = after };
+            }
+        }
+    }
+
+    [InlineArray(LongModeFormat.TopLevel)]
+    private struct StepBuffer
+    {
+        private WalkStep _first;
+    }
+}
