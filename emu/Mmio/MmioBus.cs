@@ -1,0 +1,122 @@
+using System.Diagnostics.CodeAnalysis;
+using Quadwalk.GuestMemory;
+
+namespace Quadwalk.Emulation;
+
+/// <summary>
+/// Routes accesses to guest-physical addresses without memory. An access that crosses the border of a device is split
+/// there. Where no device is, reads give all ones and writes are dropped; both are counted.
+/// </summary>
+public sealed class MmioBus
+{
+    /// <summary>The widest access of one instruction, in bytes.</summary>
+    public const int WidestAccess = 64;
+
+    private readonly RangeMap<IMmioDevice> _map = new();
+
+    /// <summary>Sees every piece of every access; null when nobody watches.</summary>
+    public MmioObserver? Observer { get; set; }
+
+    /// <summary>How many reads, in pieces, found no device.</summary>
+    public ulong UnclaimedReads { get; private set; }
+
+    /// <summary>How many writes, in pieces, found no device.</summary>
+    public ulong UnclaimedWrites { get; private set; }
+
+    /// <summary>The attached devices in ascending order of address.</summary>
+    public IReadOnlyList<MmioRegion> Regions
+    {
+        get
+        {
+            var regions = new List<MmioRegion>();
+            foreach (RangeMap<IMmioDevice>.Range range in _map.Ranges)
+            {
+                regions.Add(new MmioRegion(new Gpa(range.First), range.Last - range.First + 1, range.Value!));
+            }
+
+            return regions;
+        }
+    }
+
+    /// <summary>Lets <paramref name="device"/> answer from <paramref name="address"/> on.</summary>
+    /// <exception cref="ArgumentException">
+    /// The range is empty, wraps or overlaps another device, or the device's widest access is not 1 to 64 bytes.
+    /// </exception>
+    public void Attach(Gpa address, IMmioDevice device)
+    {
+        ArgumentNullException.ThrowIfNull(device);
+        if (device.MaximumAccessWidth is < 1 or > WidestAccess)
+        {
+            ThrowBadWidth(device);
+        }
+
+        _map.Add(address.Value, device.Size, device);
+    }
+
+    /// <summary>Finds the device that answers at <paramref name="address"/>.</summary>
+    public bool TryFind(Gpa address, out MmioRegion region)
+    {
+        bool found = _map.TryFind(address.Value, out RangeMap<IMmioDevice>.Range range);
+        region = found ? new MmioRegion(new Gpa(range.First), range.Last - range.First + 1, range.Value!) : default;
+        return found;
+    }
+
+    /// <summary>Fills <paramref name="destination"/> from the devices at <paramref name="address"/>.</summary>
+    public void Read(Gpa address, Span<byte> destination)
+    {
+        while (!destination.IsEmpty)
+        {
+            Span<byte> piece = destination[..Route(address, destination.Length, out IMmioDevice? device, out ulong offset)];
+            if (device is null)
+            {
+                piece.Fill(0xff);
+                UnclaimedReads++;
+            }
+            else
+            {
+                device.Read(offset, piece);
+            }
+
+            Observer?.Invoke(new MmioAccess(address, piece, isWrite: false, device));
+            destination = destination[piece.Length..];
+            address += (ulong)piece.Length;
+        }
+    }
+
+    /// <summary>Hands <paramref name="source"/> to the devices at <paramref name="address"/>.</summary>
+    public void Write(Gpa address, ReadOnlySpan<byte> source)
+    {
+        while (!source.IsEmpty)
+        {
+            ReadOnlySpan<byte> piece = source[..Route(address, source.Length, out IMmioDevice? device, out ulong offset)];
+            if (device is null)
+            {
+                UnclaimedWrites++;
+            }
+            else
+            {
+                device.Write(offset, piece);
+            }
+
+            Observer?.Invoke(new MmioAccess(address, piece, isWrite: true, device));
+            source = source[piece.Length..];
+            address += (ulong)piece.Length;
+        }
+    }
+
+    private int Route(Gpa address, int wanted, out IMmioDevice? device, out ulong offset)
+    {
+        int widest = _map.TryFind(address.Value, out RangeMap<IMmioDevice>.Range range)
+            ? range.Value!.MaximumAccessWidth
+            : WidestAccess;
+        device = range.Value;
+        offset = address.Value - range.First;
+        int length = Math.Min(wanted, widest);
+        ulong after = range.Last - address.Value;
+        return after < (ulong)length ? (int)after + 1 : length;
+    }
+
+    [DoesNotReturn]
+    private static void ThrowBadWidth(IMmioDevice device) =>
+        throw new ArgumentException($"{device}: the widest access is {device.MaximumAccessWidth} bytes, expected 1 to {WidestAccess}");
+}
