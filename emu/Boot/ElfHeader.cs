@@ -24,12 +24,12 @@ internal readonly struct ElfHeader
     public static ElfHeader Read(ImageBytes file)
     {
         const string what = "the ELF header";
-        ReadOnlySpan<byte> ident = file.Slice(0, Size, what).Span;
-        if (!ident.StartsWith("\u007fELF"u8))
+        if (file.Length < 4 || !file.Slice(0, 4, what).Span.SequenceEqual("\u007fELF"u8))
         {
             throw new ImageFormatException("the ELF header: the file does not start with 7f 45 4c 46: give an ELF file, or load it as a flat image");
         }
 
+        ReadOnlySpan<byte> ident = file.Slice(0, Size, what).Span;
         Require(ident[4] == 2, "EI_CLASS (offset 4)", ident[4], "a 64-bit file (2): compile with -m64");
         Require(ident[5] == 1, "EI_DATA (offset 5)", ident[5], "a little-endian file (1)");
         Require(ident[6] == 1, "EI_VERSION (offset 6)", ident[6], "version 1");

@@ -175,6 +175,12 @@ public sealed class ElfImageTests
         }
     }
 
+    [TestCase("", "7f 45 4c 46")]
+    [TestCase("int main", "7f 45 4c 46")]
+    [TestCase("\u007fELF", "0x40 bytes at file offset 0x0")]
+    public void A_short_file_is_told_apart_from_one_that_is_no_ELF(string text, string expected) =>
+        Assert.That(Refusal(System.Text.Encoding.ASCII.GetBytes(text), Ram), Does.Contain(expected));
+
     [TestCase(true)]
     [TestCase(false)]
     public void A_file_cut_short_anywhere_is_refused(bool hasSections)
