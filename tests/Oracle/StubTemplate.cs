@@ -1,0 +1,146 @@
+using System.Runtime.InteropServices;
+using Iced.Intel;
+using static Iced.Intel.AssemblerRegisters;
+
+namespace Quadwalk.Tests;
+
+/// <summary>What a stub keeps out of registers while the tested instruction owns all of them.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct StubControl
+{
+    public ulong State;
+    public ulong HostRsp;
+    public ulong TestedRdi;
+    public uint HostMxcsr;
+    public uint Taken;
+}
+
+/// <summary>
+/// The code before and after a tested instruction, as position-independent bytes.
+/// Entry follows the System V ABI: RDI points to the <see cref="HostState"/>.
+/// </summary>
+internal sealed unsafe class StubTemplate
+{
+    private static readonly AssemblerRegister64[] General =
+        [rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15];
+
+    private static readonly AssemblerRegisterXMM[] Xmm =
+        [xmm0, xmm1, xmm2, xmm3, xmm4, xmm5, xmm6, xmm7, xmm8, xmm9, xmm10, xmm11, xmm12, xmm13, xmm14, xmm15];
+
+    private static readonly AssemblerRegister64[] CalleeSaved = [rbx, rbp, r12, r13, r14, r15];
+
+    private readonly StubControl* _control;
+
+    public StubTemplate(StubControl* control, bool ownStackPointer)
+    {
+        _control = control;
+        Prologue = BuildPrologue(ownStackPointer);
+        Epilogue = BuildEpilogue(ownStackPointer);
+        (NotTaken, Taken) = BuildBranchTails();
+    }
+
+    public byte[] Prologue { get; }
+
+    public byte[] Epilogue { get; }
+
+    /// <summary>Falls in after a branch that was not taken, and skips <see cref="Taken"/>.</summary>
+    public byte[] NotTaken { get; }
+
+    /// <summary>The target of the tested branch; falls into <see cref="Epilogue"/>.</summary>
+    public byte[] Taken { get; }
+
+    private byte[] BuildPrologue(bool ownStackPointer)
+    {
+        Assembler c = new(64);
+        foreach (AssemblerRegister64 register in CalleeSaved)
+        {
+            c.push(register);
+        }
+
+        c.mov(__qword_ptr[(long)&_control->State], rdi);
+        c.mov(__qword_ptr[(long)&_control->HostRsp], rsp);
+        c.stmxcsr(__dword_ptr[(long)&_control->HostMxcsr]);
+        c.ldmxcsr(__dword_ptr[rdi + HostState.MxcsrOffset]);
+        for (int i = 0; i < 16; i++)
+        {
+            c.movups(Xmm[i], __xmmword_ptr[rdi + HostState.XmmOffset + 16 * i]);
+        }
+
+        for (int i = 0; i < 16; i++)
+        {
+            if (General[i] != rsp && General[i] != rdi)
+            {
+                c.mov(General[i], __qword_ptr[rdi + 8 * i]);
+            }
+        }
+
+        c.push(__qword_ptr[rdi + HostState.RflagsOffset]);
+        c.popfq();
+        if (ownStackPointer)
+        {
+            c.mov(rsp, __qword_ptr[rdi + 8 * 4]);
+        }
+
+        c.mov(rdi, __qword_ptr[rdi + 8 * 7]);
+        return Bytes(c);
+    }
+
+    private byte[] BuildEpilogue(bool ownStackPointer)
+    {
+        Assembler c = new(64);
+        c.mov(__qword_ptr[(long)&_control->TestedRdi], rdi);
+        c.mov(rdi, __qword_ptr[(long)&_control->State]);
+        if (ownStackPointer)
+        {
+            c.mov(__qword_ptr[rdi + 8 * 4], rsp);
+        }
+
+        c.mov(rsp, __qword_ptr[(long)&_control->HostRsp]);
+        c.pushfq();
+        c.pop(__qword_ptr[rdi + HostState.RflagsOffset]);
+        c.cld();
+        for (int i = 0; i < 16; i++)
+        {
+            if (General[i] != rsp && General[i] != rdi)
+            {
+                c.mov(__qword_ptr[rdi + 8 * i], General[i]);
+            }
+        }
+
+        c.mov(rax, __qword_ptr[(long)&_control->TestedRdi]);
+        c.mov(__qword_ptr[rdi + 8 * 7], rax);
+        for (int i = 0; i < 16; i++)
+        {
+            c.movups(__xmmword_ptr[rdi + HostState.XmmOffset + 16 * i], Xmm[i]);
+        }
+
+        c.stmxcsr(__dword_ptr[rdi + HostState.MxcsrOffset]);
+        c.ldmxcsr(__dword_ptr[(long)&_control->HostMxcsr]);
+        for (int i = CalleeSaved.Length - 1; i >= 0; i--)
+        {
+            c.pop(CalleeSaved[i]);
+        }
+
+        c.ret();
+        return Bytes(c);
+    }
+
+    private (byte[] NotTaken, byte[] Taken) BuildBranchTails()
+    {
+        Assembler taken = new(64);
+        taken.mov(__dword_ptr[(long)&_control->Taken], 1);
+        byte[] takenBytes = Bytes(taken);
+
+        Assembler notTaken = new(64);
+        notTaken.mov(__dword_ptr[(long)&_control->Taken], 0);
+        byte[] jumpOver = [0xEB, (byte)takenBytes.Length];
+        return ([.. Bytes(notTaken), .. jumpOver], takenBytes);
+    }
+
+    private static byte[] Bytes(Assembler assembler)
+    {
+        MemoryStream stream = new();
+        assembler.Assemble(new StreamCodeWriter(stream), 0);
+        return stream.ToArray();
+    }
+}
