@@ -4,11 +4,13 @@ using Quadwalk.GuestMemory;
 namespace Quadwalk.Tests;
 
 /// <summary>Guest memory from address 0 in one array; a tail of it may be read-only.</summary>
-internal sealed class ArrayGuestMemory(int length, int readOnlyFrom = int.MaxValue) : IGuestMemoryAccess
+internal sealed class ArrayGuestMemory(int length) : IGuestMemoryAccess
 {
     private readonly byte[] _bytes = new byte[length];
 
     public string Name => "array";
+
+    public ulong ReadOnlyFrom { get; set; } = ulong.MaxValue;
 
     public int Writes { get; private set; }
 
@@ -66,6 +68,6 @@ internal sealed class ArrayGuestMemory(int length, int readOnlyFrom = int.MaxVal
 
     private GuestAccessStatus WriteStatus(Gpa gpa, int size) =>
         !Covers(gpa, size) ? GuestAccessStatus.NoSlot
-        : gpa.Value + (ulong)size > (ulong)readOnlyFrom ? GuestAccessStatus.ReadOnlySlot
+        : gpa.Value + (ulong)size > ReadOnlyFrom ? GuestAccessStatus.ReadOnlySlot
         : GuestAccessStatus.Success;
 }
