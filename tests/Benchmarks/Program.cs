@@ -1,1 +1,10 @@
+using BenchmarkDotNet.Running;
+using Quadwalk.Benchmarks;
+
+if (args is ["guests", ..])
+{
+    return GuestTable.Print(args[1..], Console.Out);
+}
+
+BenchmarkSwitcher.FromAssembly(typeof(GuestTable).Assembly).Run(args);
 return 0;

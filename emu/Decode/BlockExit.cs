@@ -1,0 +1,23 @@
+namespace Quadwalk.Emulation;
+
+/// <summary>Why a chain of operations came back to the run loop; RIP and the meter are exact in every case.</summary>
+internal enum BlockExit
+{
+    /// <summary>RIP leads to code that no link led to.</summary>
+    Branch,
+
+    /// <summary>The instruction at RIP must be looked up and begun again: its code changed, or a repeated one gives way.</summary>
+    Restart,
+
+    /// <summary>The instruction at RIP raised <see cref="Vcpu.PendingFault"/>, or trapped with RIP after it.</summary>
+    Fault,
+
+    /// <summary>The instruction at RIP touches a guest-physical address in no memslot.</summary>
+    Mmio,
+
+    /// <summary>HLT was executed.</summary>
+    Halt,
+
+    /// <summary>The machine shall stop: <see cref="Vcpu.RequestStop"/> was called by a device or by the instruction.</summary>
+    Stop,
+}

@@ -1,0 +1,106 @@
+using Iced.Intel;
+
+namespace Quadwalk.Emulation;
+
+/// <summary>What became of an instruction that was to be bound.</summary>
+internal enum BindKind
+{
+    /// <summary>No handler: it raises #UD.</summary>
+    Unsupported,
+
+    /// <summary>Execution goes on to the next operation.</summary>
+    Straight,
+
+    /// <summary>The block ends here.</summary>
+    Ends,
+}
+
+/// <summary>Turns a decoded instruction into an operation: operands as offsets, and the handler compiled for one memory port.</summary>
+internal static unsafe class OpBinder<TPort>
+    where TPort : struct, IMemoryPort
+{
+    /// <summary>Fills in the operation; an instruction that this processor does not have is bound to #UD.</summary>
+    public static BindKind Bind(in Instruction instruction, ref Op op, BlockMode mode)
+    {
+        BindKind kind = BindChecked(instruction, ref op, mode);
+        if (kind == BindKind.Unsupported)
+        {
+            op.Immediate = (ulong)FaultRule.UndefinedOpcode;
+            op.Handler = &Terminate<RaiseUndefined, TPort>.Serializing;
+            return BindKind.Ends;
+        }
+
+        return kind;
+    }
+
+    /// <summary>Binds an instruction that goes on to the next.</summary>
+    public static BindKind Straight<TInstruction>(ref Op op)
+        where TInstruction : struct, IInstruction
+    {
+        op.Handler = &Chain<TInstruction, TPort>.Run;
+        return BindKind.Straight;
+    }
+
+    /// <summary>Binds a branch whose target is always the same.</summary>
+    public static BindKind Direct<TInstruction>(ref Op op)
+        where TInstruction : struct, ITerminator
+    {
+        op.Handler = &Terminate<TInstruction, TPort>.Direct;
+        return BindKind.Ends;
+    }
+
+    /// <summary>Binds a branch whose target varies.</summary>
+    public static BindKind Indirect<TInstruction>(ref Op op)
+        where TInstruction : struct, ITerminator
+    {
+        op.Handler = &Terminate<TInstruction, TPort>.Indirect;
+        return BindKind.Ends;
+    }
+
+    /// <summary>Binds what changes mode, translation or the machine's course.</summary>
+    public static BindKind Serializing<TInstruction>(ref Op op)
+        where TInstruction : struct, ITerminator
+    {
+        op.Handler = &Terminate<TInstruction, TPort>.Serializing;
+        return BindKind.Ends;
+    }
+
+    private static BindKind BindChecked(in Instruction instruction, ref Op op, BlockMode mode)
+    {
+        if (instruction.IsInvalid)
+        {
+            if (instruction.Length < 15)
+            {
+                return BindKind.Unsupported;
+            }
+
+            op.Immediate = (ulong)FaultRule.InstructionTooLong;
+            return Serializing<RaiseTooLong>(ref op);
+        }
+
+        OperandLayout.Fill(instruction, ref op);
+        if (instruction.HasLockPrefix && !OperandLayout.TakesLock(instruction))
+        {
+            op.Immediate = (ulong)FaultRule.LockNotAllowed;
+            return Serializing<RaiseUndefined>(ref op);
+        }
+
+        BindKind kind = IntegerBinder<TPort>.Bind(instruction, ref op);
+        if (kind == BindKind.Unsupported)
+        {
+            kind = ControlFlowBinder<TPort>.Bind(instruction, ref op);
+        }
+
+        if (kind == BindKind.Unsupported)
+        {
+            kind = StringBinder<TPort>.Bind(instruction, ref op);
+        }
+
+        if (kind == BindKind.Unsupported)
+        {
+            kind = SystemBinder<TPort>.Bind(instruction, ref op);
+        }
+
+        return kind == BindKind.Unsupported ? SseBinder<TPort>.Bind(instruction, ref op, mode) : kind;
+    }
+}

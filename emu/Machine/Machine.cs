@@ -1,0 +1,149 @@
+using Quadwalk.GuestMemory;
+
+namespace Quadwalk.Emulation;
+
+/// <summary>
+/// A processor, memory and devices: the composition root. RAM lies as <see cref="PhysicalLayout"/> says; a console UART at port
+/// 0x3f8 and at its MMIO address, the debug console at port 0xe9, the exit port at 0xf4, and the scratch-RAM device.
+/// </summary>
+/// <remarks>Not thread-safe, but for <see cref="RequestStop"/>.</remarks>
+public sealed class Machine : IDisposable
+{
+    private const ushort ConsolePort = 0x3f8;
+
+    private readonly HostMemory memory;
+    private readonly MmioEmulator emulator;
+    private readonly ExceptionDelivery exceptions;
+    private readonly Interpreter<NoTrace> interpreter;
+    private readonly ConsoleSink console;
+    private readonly ExitPort exit;
+
+    /// <summary>Makes a machine in its reset state; load an image to give it something to do.</summary>
+    /// <exception cref="ArgumentException">An option is out of range.</exception>
+    /// <exception cref="HostMemoryException">The host does not have the memory.</exception>
+    public Machine(MachineOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+        Options = options;
+        memory = HostMemory.Create(options.RamBytes, options.HostMemory);
+        AddRam(options.RamBytes);
+        Access = MemoryPaths.Create(options.MemoryPath, Slots);
+        console = new ConsoleSink(options.Console ?? Stream.Null, options.FlushLines);
+        Cpu = new Vcpu(Slots, Access, Mmio, Ports, options.Features);
+        emulator = new MmioEmulator(Cpu);
+        exceptions = new ExceptionDelivery(Cpu);
+        interpreter = new Interpreter<NoTrace>(Cpu, exceptions, emulator, default);
+        exit = new ExitPort(_ => Cpu.RequestStop());
+        Uart = new Uart16550(console);
+        Ports.Attach(ConsolePort, Uart);
+        Ports.Attach(DebugConsolePort.Port, new DebugConsolePort(console));
+        Ports.Attach(ExitPort.Port, exit);
+        Mmio.Attach(PhysicalLayout.Uart, Uart);
+        Mmio.Attach(PhysicalLayout.Scratch, Scratch);
+        Slots.Changed += Cpu.MemoryChanged;
+    }
+
+    /// <summary>What the machine was made from.</summary>
+    public MachineOptions Options { get; }
+
+    /// <summary>The processor.</summary>
+    public Vcpu Cpu { get; }
+
+    /// <summary>Which guest-physical addresses are memory.</summary>
+    public Memslots Slots { get; } = new();
+
+    /// <summary>The path on which the hypervisor reaches guest memory.</summary>
+    public IGuestMemoryAccess Access { get; }
+
+    /// <summary>Devices by guest-physical address.</summary>
+    public MmioBus Mmio { get; } = new();
+
+    /// <summary>Devices by port.</summary>
+    public PortBus Ports { get; } = new();
+
+    /// <summary>The console UART; give it input with <see cref="Uart16550.EnqueueInput"/>.</summary>
+    public Uart16550 Uart { get; }
+
+    /// <summary>The scratch-RAM device with its access log.</summary>
+    public ScratchRam Scratch { get; } = new();
+
+    /// <summary>What host memory the guest's RAM is.</summary>
+    public HostMemoryKind HostMemoryKind => memory.Kind;
+
+    /// <summary>Writes guest-physical memory from outside; decoded code that it overwrites is dropped.</summary>
+    /// <exception cref="ArgumentException">The range is not all RAM.</exception>
+    public void WriteMemory(Gpa gpa, ReadOnlySpan<byte> bytes)
+    {
+        GuestAccessStatus status = Access.Write(gpa, bytes);
+        if (status != GuestAccessStatus.Success)
+        {
+            throw new ArgumentException($"{bytes.Length} bytes at guest-physical {gpa}: {status}", nameof(gpa));
+        }
+
+        Cpu.CodeWritten(gpa, (ulong)bytes.Length);
+    }
+
+    /// <summary>Reads guest-physical memory.</summary>
+    /// <exception cref="ArgumentException">The range is not all memory.</exception>
+    public void ReadMemory(Gpa gpa, Span<byte> bytes)
+    {
+        GuestAccessStatus status = Access.Read(gpa, bytes);
+        if (status != GuestAccessStatus.Success)
+        {
+            throw new ArgumentException($"{bytes.Length} bytes at guest-physical {gpa}: {status}", nameof(gpa));
+        }
+    }
+
+    /// <summary>Runs until the guest ends, something stops it, or <paramref name="limit"/> instructions have been retired.</summary>
+    public StopReport Run(ulong limit = ulong.MaxValue) => Report(interpreter.Run(limit));
+
+    /// <summary>Makes <see cref="Run"/> come back soon; safe from any thread.</summary>
+    public void RequestStop() => Cpu.RequestStop();
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        console.Flush();
+        emulator.Dispose();
+        Cpu.Dispose();
+        memory.Dispose();
+    }
+
+    /// <summary>An engine for this machine that reports to a tracer.</summary>
+    internal Interpreter<TTrace> Tracing<TTrace>(TTrace trace)
+        where TTrace : struct, ITracePolicy => new(Cpu, exceptions, emulator, trace);
+
+    /// <summary>Turns the outcome of a run into a report.</summary>
+    internal StopReport Report(RunOutcome outcome)
+    {
+        console.Flush();
+        switch (outcome)
+        {
+            case RunOutcome.Limit:
+                return new StopReport(StopReason.Limit);
+            case RunOutcome.TripleFault:
+                return new StopReport(StopReason.TripleFault, Message: exceptions.LastReport?.ToString());
+            case RunOutcome.Unsupported:
+                string? reason = Cpu.UnsupportedReason;
+                Cpu.ClearStopRequest();
+                return new StopReport(StopReason.Unsupported, Message: reason);
+            case RunOutcome.Halted:
+                return (Cpu.State.SystemFlags & Rflags.IF) == 0
+                    ? new StopReport(StopReason.Halted, 0)
+                    : new StopReport(StopReason.Asleep, Message: "halted with interrupts on, and nothing in this machine can interrupt it");
+            default:
+                Cpu.ClearStopRequest();
+                return exit.Value is null ? new StopReport(StopReason.Requested) : new StopReport(StopReason.Exit, (uint)exit.Status!);
+        }
+    }
+
+    private void AddRam(ulong bytes)
+    {
+        ulong low = Math.Min(bytes, PhysicalLayout.DeviceHole);
+        Slots.Add(new Gpa(0), low, memory.Base);
+        if (bytes > low)
+        {
+            Slots.Add(new Gpa(PhysicalLayout.HighRam), bytes - low, memory.Base + low);
+        }
+    }
+}

@@ -1,0 +1,28 @@
+using Quadwalk.GuestMemory;
+
+namespace Quadwalk.Emulation;
+
+/// <summary>Everything a machine is made from.</summary>
+public sealed record MachineOptions
+{
+    /// <summary>The default of <see cref="RamBytes"/>: 128 MiB.</summary>
+    public const ulong DefaultRamBytes = 128UL << 20;
+
+    /// <summary>Guest RAM in bytes, a multiple of 4096. What exceeds 3 GiB lies from 4 GiB on.</summary>
+    public ulong RamBytes { get; init; } = DefaultRamBytes;
+
+    /// <summary>What guest memory is made of.</summary>
+    public HostMemoryKind HostMemory { get; init; } = HostMemoryKind.Auto;
+
+    /// <summary>The path on which the hypervisor reaches guest memory; see <see cref="MemoryPaths"/>.</summary>
+    public string MemoryPath { get; init; } = MemoryPaths.Userspace;
+
+    /// <summary>The processor model.</summary>
+    public CpuFeatures Features { get; init; } = new();
+
+    /// <summary>Where console output goes, byte by byte as the guest sends it; null discards it.</summary>
+    public Stream? Console { get; init; }
+
+    /// <summary>Whether console output is passed on at each line end rather than when a run stops or the buffer is full.</summary>
+    public bool FlushLines { get; init; }
+}

@@ -1,0 +1,58 @@
+using System.Runtime.CompilerServices;
+
+namespace Quadwalk.Emulation;
+
+/// <summary>The hypervisor's way to memory, for the one instruction that exited: see <see cref="HypervisorMemory"/>.</summary>
+internal readonly unsafe struct HypervisorPort : IMemoryPort
+{
+    /// <inheritdoc/>
+    public static bool Read<T>(ref CpuState cpu, Vcpu vcpu, ulong gva, out T value)
+        where T : unmanaged
+    {
+        if (!vcpu.Hypervisor.Read(gva, sizeof(T)))
+        {
+            value = default;
+            return false;
+        }
+
+        value = Unsafe.ReadUnaligned<T>(vcpu.Hypervisor.Scratch);
+        return true;
+    }
+
+    /// <inheritdoc/>
+    public static bool Write<T>(ref CpuState cpu, Vcpu vcpu, ulong gva, T value)
+        where T : unmanaged
+    {
+        Unsafe.WriteUnaligned(vcpu.Hypervisor.Scratch, value);
+        return vcpu.Hypervisor.Write(gva, sizeof(T));
+    }
+
+    /// <inheritdoc/>
+    public static bool BeginModify<T>(ref CpuState cpu, Vcpu vcpu, ulong gva, out T value, out nint location)
+        where T : unmanaged
+    {
+        location = 0;
+        if (!vcpu.Hypervisor.ReadForWrite(gva, sizeof(T)))
+        {
+            value = default;
+            return false;
+        }
+
+        value = Unsafe.ReadUnaligned<T>(vcpu.Hypervisor.Scratch);
+        return true;
+    }
+
+    /// <inheritdoc/>
+    public static void CommitModify<T>(ref CpuState cpu, Vcpu vcpu, ulong gva, nint location, T value)
+        where T : unmanaged
+    {
+        Unsafe.WriteUnaligned(vcpu.Hypervisor.Scratch, value);
+        vcpu.Hypervisor.Write(gva, sizeof(T));
+    }
+
+    /// <inheritdoc/>
+    public static bool ProbeWrite(ref CpuState cpu, Vcpu vcpu, ulong gva, int length) => vcpu.Hypervisor.Probe(gva, length);
+
+    /// <inheritdoc/>
+    public static nint TryRun(ref CpuState cpu, ulong gva, int length, bool write) => 0;
+}

@@ -1,0 +1,133 @@
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+using Iced.Intel;
+using Quadwalk.GuestMemory;
+
+namespace Quadwalk.Emulation;
+
+/// <summary>
+/// Emulates the one instruction that touched a guest-physical address without a memslot, as a hypervisor must: it walks the
+/// guest's page tables and fetches the bytes through the access path, decodes them, and executes the processor's own
+/// semantics through <see cref="HypervisorPort"/>, which calls devices with the full width of the access.
+/// </summary>
+internal sealed unsafe class MmioEmulator(Vcpu vcpu) : IDisposable
+{
+    private const int MaxInstructionLength = 15;
+    private const int CacheEntries = 256;
+    private const int OpsPerEntry = 2;
+
+    private readonly Key[] keys = new Key[CacheEntries];
+    private readonly GuestCodeReader reader = new();
+    private Op* ops = (Op*)NativeMemory.AlignedAlloc((nuint)(CacheEntries * OpsPerEntry * sizeof(Op)), 64);
+    private Decoder? decoder;
+
+    /// <summary>
+    /// Emulates the instruction at RIP: <see cref="BlockExit.Branch"/> when it retired,
+    /// <see cref="BlockExit.Restart"/> when it is not finished yet, <see cref="BlockExit.Fault"/> when it raised one.
+    /// </summary>
+    public BlockExit Emulate()
+    {
+        vcpu.Counters.MmioExits++;
+        Op* op = Fetch(vcpu.State.Rip);
+        if (op == null)
+        {
+            return vcpu.PendingExit;
+        }
+
+        CpuState* cpu = vcpu.StatePointer;
+        vcpu.SliceLength = 1;
+        cpu->Meter = 1;
+        BlockExit exit = op->Handler(cpu, op, vcpu);
+        vcpu.Counters.Instructions += (ulong)(1 - cpu->Remaining);
+        vcpu.SliceLength = 0;
+        cpu->Meter = 0;
+        cpu->Current = null;
+        return exit;
+    }
+
+    public void Dispose()
+    {
+        NativeMemory.AlignedFree(ops);
+        ops = null;
+    }
+
+    private Op* Fetch(ulong rip)
+    {
+        Span<byte> bytes = stackalloc byte[16];
+        bytes.Clear();
+        int inPage = Math.Min(MaxInstructionLength, (int)(PageSize.Size4K - (rip & PageSize.Mask4K)));
+        if (!vcpu.Hypervisor.Fetch(rip, bytes[..inPage]))
+        {
+            return null;
+        }
+
+        int available = inPage;
+        Key key = new(rip, Vector128.Create<byte>(bytes), available, vcpu.State.Mode);
+        int slot = SlotOf(rip);
+        if (keys[slot] == key)
+        {
+            return ops + (slot * OpsPerEntry);
+        }
+
+        Instruction instruction = Decode(bytes[..available], rip);
+        if (instruction.IsInvalid && decoder!.LastError == DecoderError.NoMoreBytes && available < MaxInstructionLength)
+        {
+            if (!vcpu.Hypervisor.Fetch(rip + (ulong)inPage, bytes[inPage..MaxInstructionLength]))
+            {
+                return null;
+            }
+
+            available = MaxInstructionLength;
+            key = new(rip, Vector128.Create<byte>(bytes), available, vcpu.State.Mode);
+            if (keys[slot] == key)
+            {
+                return ops + (slot * OpsPerEntry);
+            }
+
+            instruction = Decode(bytes[..available], rip);
+        }
+
+        keys[slot] = key;
+        return Bind(instruction, slot);
+    }
+
+    private Op* Bind(in Instruction instruction, int slot)
+    {
+        Op* op = ops + (slot * OpsPerEntry);
+        op[0] = new Op
+        {
+            Rip = instruction.IP,
+            Length = (byte)instruction.Length,
+            Link = vcpu.Code.Nowhere,
+            Toll = ulong.MaxValue,
+        };
+        OpBinder<HypervisorPort>.Bind(instruction, ref op[0], vcpu.State.Mode);
+        op[1] = new Op
+        {
+            Rip = instruction.NextIP,
+            Immediate = instruction.NextIP,
+            Before = 1,
+            Link = vcpu.Code.Nowhere,
+            Toll = ulong.MaxValue,
+            Handler = &Terminate<BlockEnd, HypervisorPort>.Serializing,
+        };
+        return op;
+    }
+
+    private Instruction Decode(Span<byte> bytes, ulong rip)
+    {
+        decoder ??= Decoder.Create(64, reader);
+        fixed (byte* start = bytes)
+        {
+            reader.Reset(start, bytes.Length);
+            decoder.IP = rip;
+            decoder.Decode(out Instruction instruction);
+            reader.Reset(null, 0);
+            return instruction;
+        }
+    }
+
+    private static int SlotOf(ulong rip) => (int)((rip ^ (rip >> 8)) & (CacheEntries - 1));
+
+    private readonly record struct Key(ulong Rip, Vector128<byte> Bytes, int Length, BlockMode Mode);
+}

@@ -1,0 +1,173 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
+using System.Runtime.InteropServices;
+
+namespace Quadwalk.GuestMemory;
+
+/// <summary>The bytes of guest memory as the host holds them: zeroed, page-aligned, and populated when first touched.</summary>
+/// <remarks>
+/// The memory goes when <see cref="Dispose"/> is called, and only then: memslots and spans hold bare addresses that the garbage
+/// collector does not see. Whoever disposes first removes the memslots and stops the processors.
+/// </remarks>
+public sealed unsafe class HostMemory : IDisposable
+{
+    private readonly MemfdHandle? _file;
+    private readonly void* _allocation;
+    private readonly nint _base;
+    private int _disposed;
+
+    private HostMemory(HostMemoryKind kind, ulong size, MemfdHandle? file, void* allocation, nint address)
+    {
+        Kind = kind;
+        Size = size;
+        _file = file;
+        _allocation = allocation;
+        _base = address;
+    }
+
+    /// <summary>What holds the memory: <see cref="HostMemoryKind.Memfd"/> or <see cref="HostMemoryKind.Anonymous"/>.</summary>
+    public HostMemoryKind Kind { get; }
+
+    /// <summary>The size in bytes.</summary>
+    public ulong Size { get; }
+
+    /// <summary>Where the first byte is mapped; a multiple of 4096.</summary>
+    /// <exception cref="ObjectDisposedException">The memory is gone.</exception>
+    public Hva Base
+    {
+        get
+        {
+            ObjectDisposedException.ThrowIf(_disposed != 0, this);
+            return new Hva((ulong)_base);
+        }
+    }
+
+    /// <summary>Makes zeroed guest memory. A large size costs address space, not memory, until it is touched.</summary>
+    /// <param name="size">The size in bytes: a multiple of 4096, and not 0.</param>
+    /// <param name="kind">What shall hold it.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The size is 0 or not a multiple of 4096, or the kind is none.</exception>
+    /// <exception cref="HostMemoryException">The host has not that much, or cannot make a memfd that was asked for.</exception>
+    public static HostMemory Create(ulong size, HostMemoryKind kind = HostMemoryKind.Auto)
+    {
+        if (size == 0 || (size & PageSize.Mask4K) != 0)
+        {
+            ThrowBadSize(size);
+        }
+
+        switch (kind)
+        {
+            case HostMemoryKind.Anonymous:
+                return CreateAnonymous(size);
+            case HostMemoryKind.Auto or HostMemoryKind.Memfd:
+                MemfdHandle? file = MemfdHandle.TryOpen(out Errno error);
+                if (file is not null)
+                {
+                    return CreateShared(size, file);
+                }
+
+                if (kind == HostMemoryKind.Memfd)
+                {
+                    HostMemoryException.ThrowNoMemfd(error);
+                }
+
+                return CreateAnonymous(size);
+            default:
+                throw new ArgumentOutOfRangeException(nameof(kind), kind, "not a kind of host memory");
+        }
+    }
+
+    /// <summary>The <paramref name="length"/> bytes at <paramref name="offset"/>; valid until the memory is disposed.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">A byte of the range is outside the memory.</exception>
+    /// <exception cref="ObjectDisposedException">The memory is gone.</exception>
+    public Span<byte> Span(ulong offset, int length)
+    {
+        ObjectDisposedException.ThrowIf(_disposed != 0, this);
+        if (length < 0 || offset > Size || (ulong)length > Size - offset)
+        {
+            ThrowOutside(offset, length, Size);
+        }
+
+        // SAFETY: the range was just checked against the mapping, which stays until Dispose.
+        return new Span<byte>((byte*)_base + offset, length);
+    }
+
+    /// <summary>Maps the same bytes a second time, at another address. The view outlives this object if it is disposed later.</summary>
+    /// <exception cref="NotSupportedException">The memory is anonymous.</exception>
+    /// <exception cref="HostMemoryException">The host refuses the mapping.</exception>
+    /// <exception cref="ObjectDisposedException">The memory is gone.</exception>
+    public HostMemoryView MapView()
+    {
+        ObjectDisposedException.ThrowIf(_disposed != 0, this);
+        if (_file is null)
+        {
+            throw new NotSupportedException("anonymous guest memory has one address only: make it of the memfd kind to map it again");
+        }
+
+        return new HostMemoryView(_file.Map(Size), Size);
+    }
+
+    /// <summary>Unmaps the memory. Every address in it becomes invalid, but for those of views that are still mapped.</summary>
+    public void Dispose()
+    {
+        if (Interlocked.Exchange(ref _disposed, 1) != 0)
+        {
+            return;
+        }
+
+        if (_file is null)
+        {
+            NativeMemory.Free(_allocation);
+            return;
+        }
+
+        _ = Libc.Unmap(_base, (nuint)Size);
+        _file.Dispose();
+    }
+
+    private static HostMemory CreateShared(ulong size, MemfdHandle file)
+    {
+        try
+        {
+            file.SetLength(size);
+            return new HostMemory(HostMemoryKind.Memfd, size, file, null, file.Map(size));
+        }
+        catch (HostMemoryException)
+        {
+            file.Dispose();
+            throw;
+        }
+    }
+
+    // calloc leaves large blocks to the kernel's zero pages, which an aligned allocation cleared by hand would all touch:
+    // so one page more is asked for, and the base is rounded up inside it.
+    private static HostMemory CreateAnonymous(ulong size)
+    {
+        if (size > nuint.MaxValue - PageSize.Size4K)
+        {
+            HostMemoryException.Throw(size, Errno.ENOMEM);
+        }
+
+        void* allocation = null;
+        try
+        {
+            allocation = NativeMemory.AllocZeroed((nuint)(size + PageSize.Mask4K));
+        }
+        catch (OutOfMemoryException)
+        {
+            HostMemoryException.Throw(size, Errno.ENOMEM);
+        }
+
+        nuint aligned = ((nuint)allocation + (nuint)PageSize.Mask4K) & ~(nuint)PageSize.Mask4K;
+        return new HostMemory(HostMemoryKind.Anonymous, size, null, allocation, (nint)aligned);
+    }
+
+    [DoesNotReturn]
+    private static void ThrowBadSize(ulong size) =>
+        throw new ArgumentOutOfRangeException(
+            nameof(size), string.Create(CultureInfo.InvariantCulture, $"guest memory of 0x{size:x} bytes is not a number of whole 4096-byte pages"));
+
+    [DoesNotReturn]
+    internal static void ThrowOutside(ulong offset, int length, ulong size) =>
+        throw new ArgumentOutOfRangeException(
+            nameof(offset), string.Create(CultureInfo.InvariantCulture, $"{length} bytes at 0x{offset:x} are not inside 0x{size:x} bytes of guest memory"));
+}
