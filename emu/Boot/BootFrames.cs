@@ -18,7 +18,7 @@ internal sealed class BootFrames(ulong start, ulong end)
 
     /// <summary>The frame at an offset into RAM.</summary>
     public static Gpa GpaOf(ulong offset) =>
-        new(offset < PhysicalLayout.DeviceHole ? offset : offset - PhysicalLayout.DeviceHole + PhysicalLayout.HighRam);
+        new(offset < PhysicalLayout.DeviceHole ? offset : offset + PhysicalLayout.HoleBytes);
 
     /// <summary>The next frame, or null at the end.</summary>
     public Gfn? TakeFrame() => next == end ? null : TakeExtent(PageSize.Size4K).Gpa.Frame;

@@ -3,7 +3,7 @@ using Quadwalk.GuestMemory;
 namespace Quadwalk.Emulation;
 
 /// <summary>Guest memory by guest-virtual address, before there is a processor to walk the tables.</summary>
-internal sealed class BootMemory(Machine machine, IReadOnlyList<BootRegion> regions)
+internal sealed class BootMemory(Machine machine, IReadOnlyList<BootRegion> sorted)
 {
     /// <summary>Writes bytes that lie in mapped regions.</summary>
     public void Write(Gva gva, ReadOnlySpan<byte> bytes)
@@ -21,14 +21,15 @@ internal sealed class BootMemory(Machine machine, IReadOnlyList<BootRegion> regi
 
     private BootRegion RegionOf(Gva gva)
     {
-        foreach (BootRegion region in regions)
+        int low = 0;
+        for (int high = sorted.Count; low < high;)
         {
-            if (gva.Value - region.Gva.Value < region.Length)
-            {
-                return region;
-            }
+            int middle = (low + high) / 2;
+            (low, high) = sorted[middle].Last.Value < gva.Value ? (middle + 1, high) : (low, middle);
         }
 
-        throw new ArgumentException($"{gva} is not mapped", nameof(gva));
+        return low < sorted.Count && sorted[low].Gva.Value <= gva.Value
+            ? sorted[low]
+            : throw new ArgumentException($"{gva} is not mapped", nameof(gva));
     }
 }

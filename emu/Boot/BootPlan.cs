@@ -99,7 +99,7 @@ internal sealed class BootPlan
                 $"the flat image at {segment.Address} (ending at {segment.Last}) reaches into the devices from 0x{PhysicalLayout.DeviceHole:x} to 4 GiB: load it at another address");
         }
 
-        ulong hole = first < PhysicalLayout.HighRam ? 0 : PhysicalLayout.HighRam - PhysicalLayout.DeviceHole;
+        ulong hole = first < PhysicalLayout.HighRam ? 0 : PhysicalLayout.HoleBytes;
         return (first - hole, end - hole);
     }
 

@@ -31,7 +31,8 @@ public static class ImageLoader
         }
 
         ulong ram = machine.Options.RamBytes;
-        if (PhysicalLayout.End(ram) > Math.Min(BootAddresses.DirectMapRoom, 1UL << machine.Cpu.Features.PhysicalAddressBits))
+        ulong mostRam = Math.Min(BootAddresses.DirectMapRoom, 1UL << machine.Cpu.Features.PhysicalAddressBits) - PhysicalLayout.HoleBytes;
+        if (ram > mostRam)
         {
             throw new ArgumentException($"0x{ram:x} bytes of RAM are more than the processor and the direct map can address", nameof(machine));
         }
@@ -40,7 +41,7 @@ public static class ImageLoader
         if (!plan.TryChooseRoom(out ulong start, out ulong end))
         {
             ulong needed = RamNeeded(image, level, ram);
-            string remedy = needed <= BootAddresses.DirectMapRoom / MiB ? $"give the machine -m {needed}M" : "no machine has that much, load it at another address";
+            string remedy = needed <= mostRam / MiB ? $"give the machine -m {needed}M" : "no machine has that much, load it at another address";
             throw new ImageFormatException($"the image with its stack and page tables does not fit in 0x{ram:x} bytes of RAM: {remedy}");
         }
 

@@ -26,8 +26,8 @@ internal enum RunOutcome
 internal sealed unsafe class Interpreter<TTrace>(Vcpu vcpu, ExceptionDelivery exceptions, MmioEmulator emulator, TTrace trace)
     where TTrace : struct, ITracePolicy
 {
-    /// <summary>The most instructions between two looks at requests to stop.</summary>
-    private const int Slice = 4096;
+    /// <summary>The most instructions between two looks at requests to stop; it also bounds how deep handlers nest where the JIT makes no tail calls.</summary>
+    private const int Slice = 1024;
 
     private readonly BlockDecoder blocks = new(vcpu);
 

@@ -155,9 +155,9 @@ internal sealed unsafe class ProcessorMemory : IDisposable
 
     /// <summary>
     /// The host address of a byte for an access of any privilege, such as the implicit ones to descriptors and the TSS; null with a
-    /// fault or an MMIO exit recorded. Not cached.
+    /// fault or an MMIO exit recorded. Of these only implicit reads are cached.
     /// </summary>
-    public byte* TranslateUncached(ulong gva, WalkAccess access)
+    public byte* TranslateFor(ulong gva, WalkAccess access)
     {
         WalkResult walk = Walk(gva, access);
         if (!walk.Succeeded)
@@ -166,7 +166,14 @@ internal sealed unsafe class ProcessorMemory : IDisposable
             return null;
         }
 
-        return Host(walk.Gpa, access.Kind, out _);
+        byte* host = Host(walk.Gpa, access.Kind, out _);
+        if (host != null && access is { Implicit: true, Kind: AccessKind.Read })
+        {
+            Hva frame = new((ulong)host & ~PageSize.Mask4K);
+            vcpu.Tlb.Fill(TlbContext.Supervisor, new Gva(gva), frame, walk, read: true, write: false, fetch: false);
+        }
+
+        return host;
     }
 
     /// <summary>Walks the guest's tables, telling the listener if there is one.</summary>

@@ -56,11 +56,11 @@ internal static unsafe class SystemMemory
     private static bool Copy(Vcpu vcpu, ulong gva, byte* data, int length, WalkAccess access)
     {
         int inFirst = (int)Math.Min((ulong)length, PageSize.Size4K - (gva & PageSize.Mask4K));
-        byte* first = vcpu.Memory.TranslateUncached(gva, access);
+        byte* first = vcpu.Memory.TranslateFor(gva, access);
         byte* second = null;
         if (first != null && inFirst < length)
         {
-            second = vcpu.Memory.TranslateUncached(gva + (ulong)inFirst, access);
+            second = vcpu.Memory.TranslateFor(gva + (ulong)inFirst, access);
         }
 
         if (first == null || (inFirst < length && second == null))

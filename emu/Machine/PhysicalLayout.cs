@@ -11,6 +11,9 @@ public static class PhysicalLayout
     /// <summary>Where RAM goes on after the devices.</summary>
     public const ulong HighRam = 0x1_0000_0000;
 
+    /// <summary>The size of the range for devices.</summary>
+    public const ulong HoleBytes = HighRam - DeviceHole;
+
     /// <summary>The MMIO UART.</summary>
     public static Gpa Uart => new(0xD000_0000);
 
@@ -18,5 +21,5 @@ public static class PhysicalLayout
     public static Gpa Scratch => new(0xD001_0000);
 
     /// <summary>The end of guest-physical memory: of RAM, and of the device hole at least.</summary>
-    public static ulong End(ulong ramBytes) => ramBytes <= DeviceHole ? HighRam : HighRam + (ramBytes - DeviceHole);
+    public static ulong End(ulong ramBytes) => ramBytes <= DeviceHole ? HighRam : ramBytes + HoleBytes;
 }

@@ -55,6 +55,9 @@ internal struct FloatStatus(uint mxcsr)
     /// <summary>Tiny results become zeros; ignored while underflow is unmasked.</summary>
     public readonly bool FlushToZero => (mxcsr & Mxcsr.FTZ) != 0 && UnderflowMasked;
 
+    /// <summary><see cref="FloatFastPath.IsOpen"/>.</summary>
+    public readonly bool IsFastPathOpen => FloatFastPath.IsOpen(mxcsr);
+
     /// <summary>
     /// Sets the flags in MXCSR; <see langword="false"/> when one of them is unmasked, with #XM raised. Then those that are found only
     /// with the result stay as they were (SDM Vol. 1, 11.5.3).

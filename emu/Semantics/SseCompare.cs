@@ -1,3 +1,4 @@
+using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
@@ -80,10 +81,11 @@ internal readonly struct PackedFloatCompare<T> : ISseForm
 
 /// <summary>COMISS and COMISD; UCOMISS and UCOMISD, for which a quiet NaN is not invalid.</summary>
 internal readonly struct FloatCompareToFlags<T, TSignalsQuiet> : ISseForm
-    where T : unmanaged
+    where T : unmanaged, IBinaryFloatingPointIeee754<T>
     where TSignalsQuiet : struct, IFlag
 {
     /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Execute<TPort, TSource>(ref CpuState cpu, ref Op op, Vcpu vcpu)
         where TPort : struct, IMemoryPort
         where TSource : struct, ISseSource
@@ -93,24 +95,36 @@ internal readonly struct FloatCompareToFlags<T, TSignalsQuiet> : ISseForm
             return false;
         }
 
+        T a = CpuState.At<T>(ref cpu, op.Dst);
+        if (!FloatFastPath.IsPlain(a) || !FloatFastPath.IsPlain(b))
+        {
+            return Exact(ref cpu, vcpu, a, b);
+        }
+
+        SetFlags(ref cpu.Flags, zf: a == b, pf: false, cf: a < b);
+        return true;
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static bool Exact(ref CpuState cpu, Vcpu vcpu, T a, T b)
+    {
         FloatStatus status = new(cpu.Mxcsr);
-        ulong a = SoftFloat<T>.Bits(CpuState.At<T>(ref cpu, op.Dst));
-        FloatOrder order = SoftFloat<T>.Compare(a, SoftFloat<T>.Bits(b), TSignalsQuiet.Value, ref status);
-        if (status.Flags != 0 && !status.Commit(ref cpu, vcpu))
+        FloatOrder order = SoftFloat<T>.Compare(SoftFloat<T>.Bits(a), SoftFloat<T>.Bits(b), TSignalsQuiet.Value, ref status);
+        if (!status.Commit(ref cpu, vcpu))
         {
             return false;
         }
 
-        SetFlags(ref cpu.Flags, order);
+        bool unordered = order == FloatOrder.Unordered;
+        SetFlags(ref cpu.Flags, zf: order == FloatOrder.Equal || unordered, pf: unordered, cf: order == FloatOrder.Less || unordered);
         return true;
     }
 
-    /// <summary>ZF, PF, CF: 111 unordered, 000 greater, 001 less, 100 equal; the others are cleared.</summary>
+    /// <summary>OF, SF and AF are cleared. A result of 0 has even parity, one of 1 odd.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void SetFlags(ref LazyFlags flags, FloatOrder order)
+    private static void SetFlags(ref LazyFlags flags, bool zf, bool pf, bool cf)
     {
-        bool zf = order is FloatOrder.Equal or FloatOrder.Unordered;
-        flags.SetResult(zf ? 0u : 1u, cf: order is FloatOrder.Less or FloatOrder.Unordered, of: false);
-        flags.Delta = order == FloatOrder.Equal ? 1UL : 0;
+        flags.SetResult(zf ? 0u : 1u, cf, of: false);
+        flags.Delta = zf && !pf ? 1UL : 0;
     }
 }

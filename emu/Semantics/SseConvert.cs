@@ -18,8 +18,24 @@ internal readonly struct FormatConversion<TFrom, TTo> : IConversion<TFrom, TTo>
     where TTo : unmanaged
 {
     /// <inheritdoc/>
-    public static TTo Apply(TFrom value, ref FloatStatus status) =>
-        SoftFloat<TTo>.Value(SoftFloat<TTo>.FromFormat<TFrom>(SoftFloat<TFrom>.Bits(value), ref status));
+    public static unsafe TTo Apply(TFrom value, ref FloatStatus status)
+    {
+        if (sizeof(TFrom) == sizeof(float) && FloatFastPath.IsOrdinary(value))
+        {
+            return Unsafe.BitCast<double, TTo>(Unsafe.BitCast<TFrom, float>(value));
+        }
+
+        if (sizeof(TFrom) == sizeof(double) && FloatFastPath.IsOrdinary(value) && status.IsFastPathOpen)
+        {
+            float narrow = (float)Unsafe.BitCast<TFrom, double>(value);
+            if (FloatFastPath.IsOrdinary(narrow))
+            {
+                return Unsafe.BitCast<float, TTo>(narrow);
+            }
+        }
+
+        return SoftFloat<TTo>.Value(SoftFloat<TTo>.FromFormat<TFrom>(SoftFloat<TFrom>.Bits(value), ref status));
+    }
 }
 
 /// <summary>From a 32-bit or 64-bit integer.</summary>
@@ -27,13 +43,15 @@ internal readonly struct FromIntegerConversion<TFrom, TTo> : IConversion<TFrom, 
     where TFrom : unmanaged
     where TTo : unmanaged
 {
+    private const double ExactlyDouble = 1L << 53;
+
     /// <inheritdoc/>
     public static unsafe TTo Apply(TFrom value, ref FloatStatus status)
     {
         long integer = sizeof(TFrom) == sizeof(int) ? Unsafe.BitCast<TFrom, int>(value) : Unsafe.BitCast<TFrom, long>(value);
-        if (sizeof(TFrom) == sizeof(int) && sizeof(TTo) == sizeof(double))
+        if (sizeof(TTo) == sizeof(double) && (double)integer is double wide && (sizeof(TFrom) == sizeof(int) || Math.Abs(wide) < ExactlyDouble))
         {
-            return Unsafe.BitCast<double, TTo>(integer);
+            return Unsafe.BitCast<double, TTo>(wide);
         }
 
         return SoftFloat<TTo>.Value(SoftFloat<TTo>.FromInteger(integer, ref status));
@@ -62,6 +80,7 @@ internal readonly struct ScalarConvert<TFrom, TTo, TConversion> : ISseForm
     where TConversion : struct, IConversion<TFrom, TTo>
 {
     /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Execute<TPort, TSource>(ref CpuState cpu, ref Op op, Vcpu vcpu)
         where TPort : struct, IMemoryPort
         where TSource : struct, ISseSource
@@ -73,7 +92,7 @@ internal readonly struct ScalarConvert<TFrom, TTo, TConversion> : ISseForm
 
         FloatStatus status = new(cpu.Mxcsr);
         TTo result = TConversion.Apply(value, ref status);
-        if (!status.Commit(ref cpu, vcpu))
+        if (status.Flags != 0 && !status.Commit(ref cpu, vcpu))
         {
             return false;
         }
@@ -90,6 +109,7 @@ internal readonly struct ScalarConvertToGeneral<TFrom, TTo, TConversion> : ISseF
     where TConversion : struct, IConversion<TFrom, TTo>
 {
     /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Execute<TPort, TSource>(ref CpuState cpu, ref Op op, Vcpu vcpu)
         where TPort : struct, IMemoryPort
         where TSource : struct, ISseSource
@@ -101,7 +121,7 @@ internal readonly struct ScalarConvertToGeneral<TFrom, TTo, TConversion> : ISseF
 
         FloatStatus status = new(cpu.Mxcsr);
         TTo result = TConversion.Apply(value, ref status);
-        if (!status.Commit(ref cpu, vcpu))
+        if (status.Flags != 0 && !status.Commit(ref cpu, vcpu))
         {
             return false;
         }
@@ -147,7 +167,7 @@ internal readonly struct PackedConvert<TFrom, TTo, TConversion> : ISseForm
             result = result.WithElement(i, TConversion.Apply(source[i], ref status));
         }
 
-        if (!status.Commit(ref cpu, vcpu))
+        if (status.Flags != 0 && !status.Commit(ref cpu, vcpu))
         {
             return false;
         }

@@ -174,12 +174,46 @@ internal static unsafe class FloatFastPath
             ? ((Unsafe.BitCast<T, uint>(value) + (2u << 23)) & (0xFCu << 23)) != 0
             : ((Unsafe.BitCast<T, ulong>(value) + (2UL << 52)) & (0x7FCUL << 52)) != 0;
 
+    /// <summary>Plus or minus zero.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool IsZero<T>(T value)
+        where T : unmanaged => sizeof(T) == sizeof(float)
+            ? Unsafe.BitCast<T, uint>(value) << 1 == 0
+            : Unsafe.BitCast<T, ulong>(value) << 1 == 0;
+
+    /// <summary>Ordinary or zero.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool IsPlain<T>(T value)
+        where T : unmanaged => IsOrdinary(value) || IsZero(value);
+
     /// <summary>Whether every lane is.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool IsOrdinary<T>(Vector128<T> value)
         where T : unmanaged => sizeof(T) == sizeof(float)
             ? !Vector128.EqualsAny((value.AsUInt32() + Vector128.Create(2u << 23)) & Vector128.Create(0xFCu << 23), Vector128<uint>.Zero)
             : !Vector128.EqualsAny((value.AsUInt64() + Vector128.Create(2UL << 52)) & Vector128.Create(0x7FCUL << 52), Vector128<ulong>.Zero);
+}
+
+/// <summary>One lane off the fastest path.</summary>
+internal static class FloatLane<TOperation, T>
+    where TOperation : struct, IFloatOperation
+    where T : unmanaged, IBinaryFloatingPointIeee754<T>
+{
+    /// <summary>The result: by the host where zeros take part, which are exact too, else in software.</summary>
+    public static T Apply(T a, T b, ref FloatStatus status)
+    {
+        if (status.IsFastPathOpen && FloatFastPath.IsPlain(a) && FloatFastPath.IsPlain(b))
+        {
+            T result = TOperation.Apply(a, b);
+            bool exactZero = FloatFastPath.IsZero(result) && (FloatFastPath.IsZero(a) || FloatFastPath.IsZero(b));
+            if (exactZero || FloatFastPath.IsOrdinary(result))
+            {
+                return result;
+            }
+        }
+
+        return SoftFloat<T>.Value(TOperation.Apply<T>(SoftFloat<T>.Bits(a), SoftFloat<T>.Bits(b), ref status));
+    }
 }
 
 /// <summary>ADDSD and its kin: the low lane.</summary>
@@ -216,13 +250,13 @@ internal readonly struct ScalarFloat<TOperation, T> : ISseForm
     private static bool Exact(ref CpuState cpu, ref Op op, Vcpu vcpu, T a, T b)
     {
         FloatStatus status = new(cpu.Mxcsr);
-        ulong result = TOperation.Apply<T>(SoftFloat<T>.Bits(a), SoftFloat<T>.Bits(b), ref status);
+        T result = FloatLane<TOperation, T>.Apply(a, b, ref status);
         if (!status.Commit(ref cpu, vcpu))
         {
             return false;
         }
 
-        CpuState.At<T>(ref cpu, op.Dst) = SoftFloat<T>.Value(result);
+        CpuState.At<T>(ref cpu, op.Dst) = result;
         return true;
     }
 }
@@ -264,8 +298,7 @@ internal readonly struct PackedFloat<TOperation, T> : ISseForm
         Vector128<T> result = default;
         for (int i = 0; i < Vector128<T>.Count; i++)
         {
-            ulong lane = TOperation.Apply<T>(SoftFloat<T>.Bits(a[i]), SoftFloat<T>.Bits(b[i]), ref status);
-            result = result.WithElement(i, SoftFloat<T>.Value(lane));
+            result = result.WithElement(i, FloatLane<TOperation, T>.Apply(a[i], b[i], ref status));
         }
 
         if (!status.Commit(ref cpu, vcpu))

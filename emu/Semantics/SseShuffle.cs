@@ -63,7 +63,7 @@ internal readonly struct UnpackLowQuadwords : IPackedOperation
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<byte> Apply(Vector128<byte> a, Vector128<byte> b) =>
-        Vector128.Create(a.GetLower(), b.GetLower());
+        Vector128.Create(a.AsDouble().ToScalar(), b.AsDouble().ToScalar()).AsByte();
 }
 
 /// <summary>PUNPCKHQDQ, UNPCKHPD.</summary>
@@ -72,7 +72,7 @@ internal readonly struct UnpackHighQuadwords : IPackedOperation
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<byte> Apply(Vector128<byte> a, Vector128<byte> b) =>
-        Vector128.Create(a.GetUpper(), b.GetUpper());
+        Vector128.Create(a.AsDouble().GetElement(1), b.AsDouble().GetElement(1)).AsByte();
 }
 
 /// <summary>A rearrangement of lanes by an immediate.</summary>
