@@ -6,21 +6,21 @@ namespace Quadwalk.Mmu;
 /// <summary>The entries one walk has used, by level; what a failure or a flag update looks back at.</summary>
 internal struct WalkPath
 {
-    private Slots _slots;
+    private Slots slots;
 
     public readonly WalkStepEntry this[int level]
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        get => _slots[level];
+        get => slots[level];
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Set(int level, Gpa address, PageTableEntry entry) => _slots[level] = new(address, entry);
+    public void Set(int level, Gpa address, PageTableEntry entry) => slots[level] = new(address, entry);
 
     [InlineArray(LongModeFormat.TopLevel + 1)]
     private struct Slots
     {
-        private WalkStepEntry _first;
+        private WalkStepEntry first;
     }
 }
 

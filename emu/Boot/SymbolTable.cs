@@ -12,30 +12,30 @@ public sealed class SymbolTable
 {
     private const int LongestName = 1024;
 
-    private readonly Entry[] _entries;
-    private readonly int[] _enclosing;
-    private readonly ReadOnlyMemory<byte> _names;
+    private readonly Entry[] entries;
+    private readonly int[] enclosing;
+    private readonly ReadOnlyMemory<byte> names;
 
     internal SymbolTable(Entry[] entries, ReadOnlyMemory<byte> names)
     {
         Array.Sort(entries);
-        _entries = entries;
-        _names = names;
-        _enclosing = FindEnclosing(entries);
+        this.entries = entries;
+        this.names = names;
+        enclosing = FindEnclosing(entries);
     }
 
     /// <summary>The table without symbols.</summary>
     public static SymbolTable Empty { get; } = new([], default);
 
     /// <summary>The number of symbols.</summary>
-    public int Count => _entries.Length;
+    public int Count => entries.Length;
 
     /// <summary>The symbol at <paramref name="index"/> in ascending order of address.</summary>
     public Symbol this[int index]
     {
         get
         {
-            ref readonly Entry entry = ref _entries[index];
+            ref readonly Entry entry = ref entries[index];
             return new Symbol(ReadName(entry.Name), new Gva(entry.Address), entry.Size, entry.IsFunction);
         }
     }
@@ -47,16 +47,16 @@ public sealed class SymbolTable
     public bool TryResolve(Gva address, out SymbolLocation location)
     {
         int index = UpperBound(address.Value) - 1;
-        if (index >= 0 && !_entries[index].Reaches(address.Value))
+        if (index >= 0 && !entries[index].Reaches(address.Value))
         {
             do
             {
-                index = _enclosing[index];
+                index = enclosing[index];
             }
-            while (index >= 0 && !_entries[index].Covers(address.Value));
+            while (index >= 0 && !entries[index].Covers(address.Value));
         }
 
-        location = index < 0 ? default : new SymbolLocation(this[index], address.Value - _entries[index].Address);
+        location = index < 0 ? default : new SymbolLocation(this[index], address.Value - entries[index].Address);
         return index >= 0;
     }
 
@@ -65,9 +65,9 @@ public sealed class SymbolTable
     {
         ArgumentException.ThrowIfNullOrEmpty(name);
         byte[] wanted = [.. Encoding.UTF8.GetBytes(name), 0];
-        for (int i = 0; i < _entries.Length; i++)
+        for (int i = 0; i < entries.Length; i++)
         {
-            if (_names.Span[(int)_entries[i].Name..].StartsWith(wanted))
+            if (names.Span[(int)entries[i].Name..].StartsWith(wanted))
             {
                 symbol = this[i];
                 return true;
@@ -98,10 +98,10 @@ public sealed class SymbolTable
     private int UpperBound(ulong address)
     {
         int low = 0;
-        for (int high = _entries.Length; low < high;)
+        for (int high = entries.Length; low < high;)
         {
             int middle = (low + high) / 2;
-            (low, high) = _entries[middle].Address <= address ? (middle + 1, high) : (low, middle);
+            (low, high) = entries[middle].Address <= address ? (middle + 1, high) : (low, middle);
         }
 
         return low;
@@ -110,7 +110,7 @@ public sealed class SymbolTable
     // A name may hold terminal control sequences; traces print it.
     private string ReadName(uint offset)
     {
-        ReadOnlySpan<byte> name = _names.Span[(int)offset..];
+        ReadOnlySpan<byte> name = names.Span[(int)offset..];
         name = name[..Math.Min(LongestName, name.Length)];
         int end = name.IndexOf((byte)0);
         string text = Encoding.UTF8.GetString(end < 0 ? name : name[..end]);

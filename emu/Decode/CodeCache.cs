@@ -132,7 +132,8 @@ internal sealed unsafe class CodeCache : IDisposable
 
     private static ulong LinesBetween(int first, int last) => (ulong.MaxValue << first) & (ulong.MaxValue >> (63 - last));
 
-    private static ulong LinesIn(Block* block, ulong frame) => block->Frame == frame ? block->Lines : 1;
+    private static ulong LinesIn(Block* block, ulong frame) =>
+        (block->Frame == frame ? block->Lines : 0) | (block->SecondFrame == frame ? 1UL : 0);
 
     private void Invalidate(Block* block)
     {

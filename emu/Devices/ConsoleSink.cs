@@ -7,10 +7,10 @@ namespace Quadwalk.Emulation;
 /// </remarks>
 public sealed class ConsoleSink
 {
-    private readonly Stream _stream;
-    private readonly byte[] _buffer;
-    private readonly bool _flushLines;
-    private int _used;
+    private readonly Stream stream;
+    private readonly byte[] buffer;
+    private readonly bool flushLines;
+    private int used;
 
     /// <summary>Makes a sink over <paramref name="stream"/>, which the caller goes on owning.</summary>
     /// <param name="stream">The destination.</param>
@@ -20,9 +20,9 @@ public sealed class ConsoleSink
     {
         ArgumentNullException.ThrowIfNull(stream);
         ArgumentOutOfRangeException.ThrowIfLessThan(capacity, 1);
-        _stream = stream;
-        _flushLines = flushLines;
-        _buffer = new byte[capacity];
+        this.stream = stream;
+        this.flushLines = flushLines;
+        buffer = new byte[capacity];
     }
 
     /// <summary>How many bytes the guest has printed.</summary>
@@ -31,9 +31,9 @@ public sealed class ConsoleSink
     /// <summary>Prints one byte.</summary>
     public void Write(byte value)
     {
-        _buffer[_used++] = value;
+        buffer[used++] = value;
         BytesWritten++;
-        if (_used == _buffer.Length || (_flushLines && value == '\n'))
+        if (used == buffer.Length || (flushLines && value == '\n'))
         {
             Flush();
         }
@@ -51,13 +51,13 @@ public sealed class ConsoleSink
     /// <summary>Hands all that was printed to the stream, and flushes the stream.</summary>
     public void Flush()
     {
-        int used = _used;
-        _used = 0;
-        if (used != 0)
+        int count = used;
+        used = 0;
+        if (count != 0)
         {
-            _stream.Write(_buffer, 0, used);
+            stream.Write(buffer, 0, count);
         }
 
-        _stream.Flush();
+        stream.Flush();
     }
 }

@@ -10,7 +10,7 @@ public sealed class PortBus
 {
     private const int PortSpace = 0x10000;
 
-    private readonly RangeMap<IPortDevice> _map = new();
+    private readonly RangeMap<IPortDevice> map = new();
 
     /// <summary>Sees every piece of every access; null when nobody watches.</summary>
     public Action<PortAccess>? Observer { get; set; }
@@ -31,7 +31,7 @@ public sealed class PortBus
             ThrowBadDevice(port, device);
         }
 
-        _map.Add(port, (ulong)device.PortCount, device);
+        map.Add(port, (ulong)device.PortCount, device);
     }
 
     /// <summary>IN: reads <paramref name="width"/> bytes, 1, 2 or 4.</summary>
@@ -84,7 +84,7 @@ public sealed class PortBus
 
     private int Route(int port, int width, int rest, out IPortDevice? device, out int offset)
     {
-        bool found = _map.TryFind((ulong)port, out RangeMap<IPortDevice>.Range range);
+        bool found = map.TryFind((ulong)port, out RangeMap<IPortDevice>.Range range);
         ulong room = range.Last - (ulong)port;
         device = range.Value;
         offset = (int)((ulong)port - range.First);

@@ -6,9 +6,9 @@ namespace Quadwalk.Emulation;
 /// </summary>
 public sealed class ScratchRam : IMmioDevice
 {
-    private readonly byte[] _bytes;
-    private readonly Record[] _records;
-    private readonly byte[] _values;
+    private readonly byte[] bytes;
+    private readonly Record[] records;
+    private readonly byte[] values;
 
     private readonly record struct Record(ulong Offset, int Width, bool IsWrite);
 
@@ -18,16 +18,16 @@ public sealed class ScratchRam : IMmioDevice
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(size, 1);
         ArgumentOutOfRangeException.ThrowIfNegative(logCapacity);
-        _bytes = new byte[size];
-        _records = new Record[logCapacity];
-        _values = new byte[checked(logCapacity * MmioBus.WidestAccess)];
+        bytes = new byte[size];
+        records = new Record[logCapacity];
+        values = new byte[checked(logCapacity * MmioBus.WidestAccess)];
     }
 
     /// <inheritdoc/>
-    public ulong Size => (ulong)_bytes.Length;
+    public ulong Size => (ulong)bytes.Length;
 
     /// <summary>What the device holds.</summary>
-    public ReadOnlySpan<byte> Contents => _bytes;
+    public ReadOnlySpan<byte> Contents => bytes;
 
     /// <summary>How many accesses there have been; the log holds the latest of them.</summary>
     public ulong AccessCount { get; private set; }
@@ -35,28 +35,28 @@ public sealed class ScratchRam : IMmioDevice
     /// <inheritdoc/>
     public void Read(ulong offset, Span<byte> destination)
     {
-        _bytes.AsSpan((int)offset, destination.Length).CopyTo(destination);
+        bytes.AsSpan((int)offset, destination.Length).CopyTo(destination);
         Log(offset, destination, isWrite: false);
     }
 
     /// <inheritdoc/>
     public void Write(ulong offset, ReadOnlySpan<byte> source)
     {
-        source.CopyTo(_bytes.AsSpan((int)offset, source.Length));
+        source.CopyTo(bytes.AsSpan((int)offset, source.Length));
         Log(offset, source, isWrite: true);
     }
 
     /// <summary>A copy of the log, oldest access first.</summary>
     public IReadOnlyList<ScratchAccess> CopyLog()
     {
-        int count = (int)Math.Min(AccessCount, (ulong)_records.Length);
+        int count = (int)Math.Min(AccessCount, (ulong)records.Length);
         var log = new ScratchAccess[count];
         for (int i = 0; i < count; i++)
         {
             ulong sequence = AccessCount - (ulong)(count - i);
-            int slot = (int)(sequence % (ulong)_records.Length);
-            Record record = _records[slot];
-            byte[] value = _values.AsSpan(slot * MmioBus.WidestAccess, record.Width).ToArray();
+            int slot = (int)(sequence % (ulong)records.Length);
+            Record record = records[slot];
+            byte[] value = values.AsSpan(slot * MmioBus.WidestAccess, record.Width).ToArray();
             log[i] = new ScratchAccess(sequence, record.Offset, value, record.IsWrite);
         }
 
@@ -65,11 +65,11 @@ public sealed class ScratchRam : IMmioDevice
 
     private void Log(ulong offset, ReadOnlySpan<byte> value, bool isWrite)
     {
-        if (_records.Length != 0)
+        if (records.Length != 0)
         {
-            int slot = (int)(AccessCount % (ulong)_records.Length);
-            _records[slot] = new Record(offset, value.Length, isWrite);
-            value.CopyTo(_values.AsSpan(slot * MmioBus.WidestAccess, MmioBus.WidestAccess));
+            int slot = (int)(AccessCount % (ulong)records.Length);
+            records[slot] = new Record(offset, value.Length, isWrite);
+            value.CopyTo(values.AsSpan(slot * MmioBus.WidestAccess, MmioBus.WidestAccess));
         }
 
         AccessCount++;

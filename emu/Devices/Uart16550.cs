@@ -14,17 +14,17 @@ public sealed class Uart16550(ConsoleSink sink) : IMmioDevice, IPortDevice
     private const byte Loopback = 0x10;
     private const byte FarEndLines = 0xb0;
 
-    private readonly UartReceiver _receiver = new();
-    private byte _interruptEnable;
-    private byte _lineControl;
-    private byte _modemControl;
-    private byte _modemDeltas;
-    private byte _scratch;
-    private byte _divisorLow = 12;
-    private byte _divisorHigh;
-    private int _trigger = 1;
-    private bool _transmitterInterrupt;
-    private bool _interruptLine;
+    private readonly UartReceiver receiver = new();
+    private byte interruptEnable;
+    private byte lineControl;
+    private byte modemControl;
+    private byte modemDeltas;
+    private byte scratch;
+    private byte divisorLow = 12;
+    private byte divisorHigh;
+    private int trigger = 1;
+    private bool transmitterInterrupt;
+    private bool interruptLine;
 
     /// <inheritdoc/>
     public ulong Size => 8;
@@ -38,32 +38,38 @@ public sealed class Uart16550(ConsoleSink sink) : IMmioDevice, IPortDevice
     /// <summary>Called with the new level when the INTR output changes; the PC's gate through OUT2 is the board's business.</summary>
     public Action<bool>? InterruptChanged { get; set; }
 
+    /// <summary>
+    /// Called, while the instruction executes, when the guest looks for a character and there is none: the callee may give some to
+    /// <see cref="EnqueueInput"/>, and the guest sees the first at once.
+    /// </summary>
+    public Action? InputWanted { get; set; }
+
     /// <summary>The level of the INTR output.</summary>
     public bool InterruptPending => PendingInterrupt() != 1;
 
     /// <summary>How many bytes given to <see cref="EnqueueInput"/> wait for room in the receiver.</summary>
-    public int WaitingInput => _receiver.Waiting;
+    public int WaitingInput => receiver.Waiting;
 
     /// <summary>The divisor of the 115200 baud clock, as last programmed.</summary>
-    public ushort Divisor => (ushort)((_divisorHigh << 8) | _divisorLow);
+    public ushort Divisor => (ushort)((divisorHigh << 8) | divisorLow);
 
-    private byte ModemLines => (_modemControl & Loopback) == 0
+    private byte ModemLines => (modemControl & Loopback) == 0
         ? FarEndLines
-        : (byte)(((_modemControl & 1) << 5) | ((_modemControl & 2) << 3) | ((_modemControl & 0xc) << 4));
+        : (byte)(((modemControl & 1) << 5) | ((modemControl & 2) << 3) | ((modemControl & 0xc) << 4));
 
     /// <summary>Sends the guest <paramref name="values"/>, each as soon as the guest has made room and is not in loopback mode.</summary>
     public void EnqueueInput(ReadOnlySpan<byte> values)
     {
-        _receiver.Enqueue(values);
+        receiver.Enqueue(values);
         UpdateInterrupt();
     }
 
     /// <summary>Puts a character on the line now; without room in the receiver it causes an overrun. Lost in loopback mode.</summary>
     public void ReceiveNow(byte value)
     {
-        if (_receiver.Connected)
+        if (receiver.Connected)
         {
-            _receiver.Arrive(value);
+            receiver.Arrive(value);
             UpdateInterrupt();
         }
     }
@@ -94,17 +100,23 @@ public sealed class Uart16550(ConsoleSink sink) : IMmioDevice, IPortDevice
 
     private byte ReadRegister(int register)
     {
-        bool divisor = (_lineControl & Dlab) != 0;
+        bool divisor = (lineControl & Dlab) != 0;
+        bool looks = (register & 7) == UartRegister.Lsr || ((register & 7) == UartRegister.RbrThr && !divisor);
+        if (looks && receiver.Count == 0 && receiver.Connected)
+        {
+            InputWanted?.Invoke();
+        }
+
         byte value = (register & 7) switch
         {
-            UartRegister.RbrThr => divisor ? _divisorLow : _receiver.Take(),
-            UartRegister.Ier => divisor ? _divisorHigh : _interruptEnable,
+            UartRegister.RbrThr => divisor ? divisorLow : receiver.Take(),
+            UartRegister.Ier => divisor ? divisorHigh : interruptEnable,
             UartRegister.IirFcr => ReadInterruptIdentification(),
-            UartRegister.Lcr => _lineControl,
-            UartRegister.Mcr => _modemControl,
+            UartRegister.Lcr => lineControl,
+            UartRegister.Mcr => modemControl,
             UartRegister.Lsr => ReadLineStatus(),
             UartRegister.Msr => ReadModemStatus(),
-            _ => _scratch,
+            _ => scratch,
         };
         UpdateInterrupt();
         return value;
@@ -112,33 +124,33 @@ public sealed class Uart16550(ConsoleSink sink) : IMmioDevice, IPortDevice
 
     private void WriteRegister(int register, byte value)
     {
-        bool divisor = (_lineControl & Dlab) != 0;
+        bool divisor = (lineControl & Dlab) != 0;
         switch (register & 7)
         {
             case UartRegister.RbrThr when divisor:
-                _divisorLow = value;
+                divisorLow = value;
                 break;
             case UartRegister.RbrThr:
                 Transmit(value);
                 break;
             case UartRegister.Ier when divisor:
-                _divisorHigh = value;
+                divisorHigh = value;
                 break;
             case UartRegister.Ier:
-                _transmitterInterrupt |= (value & ~_interruptEnable & 2) != 0;
-                _interruptEnable = (byte)(value & 0x0f);
+                transmitterInterrupt |= (value & ~interruptEnable & 2) != 0;
+                interruptEnable = (byte)(value & 0x0f);
                 break;
             case UartRegister.IirFcr:
                 WriteFifoControl(value);
                 break;
             case UartRegister.Lcr:
-                _lineControl = value;
+                lineControl = value;
                 break;
             case UartRegister.Mcr:
                 WriteModemControl(value);
                 break;
             case UartRegister.Scr:
-                _scratch = value;
+                scratch = value;
                 break;
         }
 
@@ -147,33 +159,33 @@ public sealed class Uart16550(ConsoleSink sink) : IMmioDevice, IPortDevice
 
     private void Transmit(byte value)
     {
-        if ((_modemControl & Loopback) != 0)
+        if ((modemControl & Loopback) != 0)
         {
-            _receiver.Arrive(value);
+            receiver.Arrive(value);
         }
         else
         {
             sink.Write(value);
         }
 
-        _transmitterInterrupt = true;
+        transmitterInterrupt = true;
     }
 
     private void WriteFifoControl(byte value)
     {
         bool enable = (value & 1) != 0;
-        if (enable != _receiver.FifoEnabled)
+        if (enable != receiver.FifoEnabled)
         {
-            _receiver.FifoEnabled = enable;
-            _trigger = 1;
+            receiver.FifoEnabled = enable;
+            trigger = 1;
         }
 
         if (enable)
         {
-            _trigger = (value >> 6) switch { 0 => 1, 1 => 4, 2 => 8, _ => 14 };
+            trigger = (value >> 6) switch { 0 => 1, 1 => 4, 2 => 8, _ => 14 };
             if ((value & 2) != 0)
             {
-                _receiver.Clear();
+                receiver.Clear();
             }
         }
     }
@@ -181,21 +193,21 @@ public sealed class Uart16550(ConsoleSink sink) : IMmioDevice, IPortDevice
     private void WriteModemControl(byte value)
     {
         byte before = ModemLines;
-        _modemControl = (byte)(value & 0x1f);
-        _receiver.Connected = (value & Loopback) == 0;
+        modemControl = (byte)(value & 0x1f);
+        receiver.Connected = (value & Loopback) == 0;
         int changed = before ^ ModemLines;
         const int ring = 0x40;
         int deltas = (changed & ~ring) | (changed & before & ring);
-        _modemDeltas |= (byte)(deltas >> 4);
+        modemDeltas |= (byte)(deltas >> 4);
     }
 
     private byte ReadLineStatus() =>
-        (byte)(0x60 | (_receiver.Count != 0 ? 1 : 0) | (_receiver.TakeOverrun() ? 2 : 0));
+        (byte)(0x60 | (receiver.Count != 0 ? 1 : 0) | (receiver.TakeOverrun() ? 2 : 0));
 
     private byte ReadModemStatus()
     {
-        byte status = (byte)(ModemLines | _modemDeltas);
-        _modemDeltas = 0;
+        byte status = (byte)(ModemLines | modemDeltas);
+        modemDeltas = 0;
         return status;
     }
 
@@ -204,39 +216,39 @@ public sealed class Uart16550(ConsoleSink sink) : IMmioDevice, IPortDevice
         byte pending = PendingInterrupt();
         if (pending == 2)
         {
-            _transmitterInterrupt = false;
+            transmitterInterrupt = false;
         }
 
-        return (byte)(pending | (_receiver.FifoEnabled ? 0xc0 : 0));
+        return (byte)(pending | (receiver.FifoEnabled ? 0xc0 : 0));
     }
 
     // PC16550D data sheet, table IV: the low four bits of IIR, highest priority first.
     private byte PendingInterrupt()
     {
-        if ((_interruptEnable & 4) != 0 && _receiver.Overrun)
+        if ((interruptEnable & 4) != 0 && receiver.Overrun)
         {
             return 0x06;
         }
 
-        if ((_interruptEnable & 1) != 0 && _receiver.Count != 0)
+        if ((interruptEnable & 1) != 0 && receiver.Count != 0)
         {
-            return _receiver.Count >= _trigger ? (byte)0x04 : (byte)0x0c;
+            return receiver.Count >= trigger ? (byte)0x04 : (byte)0x0c;
         }
 
-        if ((_interruptEnable & 2) != 0 && _transmitterInterrupt)
+        if ((interruptEnable & 2) != 0 && transmitterInterrupt)
         {
             return 0x02;
         }
 
-        return (_interruptEnable & 8) != 0 && _modemDeltas != 0 ? (byte)0x00 : (byte)0x01;
+        return (interruptEnable & 8) != 0 && modemDeltas != 0 ? (byte)0x00 : (byte)0x01;
     }
 
     private void UpdateInterrupt()
     {
         bool level = InterruptPending;
-        if (level != _interruptLine)
+        if (level != interruptLine)
         {
-            _interruptLine = level;
+            interruptLine = level;
             InterruptChanged?.Invoke(level);
         }
     }

@@ -5,26 +5,26 @@ internal sealed class UartReceiver
 {
     private const int FifoSize = 16;
 
-    private readonly Queue<byte> _waiting = new();
-    private readonly byte[] _fifo = new byte[FifoSize];
-    private int _first;
-    private bool _fifoEnabled;
-    private bool _connected = true;
+    private readonly Queue<byte> waiting = new();
+    private readonly byte[] fifo = new byte[FifoSize];
+    private int first;
+    private bool fifoEnabled;
+    private bool connected = true;
 
     public int Count { get; private set; }
 
     public bool Overrun { get; private set; }
 
-    public int Waiting => _waiting.Count;
+    public int Waiting => waiting.Count;
 
-    private int Capacity => _fifoEnabled ? FifoSize : 1;
+    private int Capacity => fifoEnabled ? FifoSize : 1;
 
     public bool FifoEnabled
     {
-        get => _fifoEnabled;
+        get => fifoEnabled;
         set
         {
-            _fifoEnabled = value;
+            fifoEnabled = value;
             Clear();
         }
     }
@@ -32,10 +32,10 @@ internal sealed class UartReceiver
     /// <summary>Whether the line leads here; in loopback mode it does not, and the host's bytes wait.</summary>
     public bool Connected
     {
-        get => _connected;
+        get => connected;
         set
         {
-            _connected = value;
+            connected = value;
             Refill();
         }
     }
@@ -49,15 +49,15 @@ internal sealed class UartReceiver
         if (Count == Capacity)
         {
             Overrun = true;
-            if (!_fifoEnabled)
+            if (!fifoEnabled)
             {
-                _fifo[_first] = value;
+                fifo[first] = value;
             }
 
             return;
         }
 
-        _fifo[(_first + Count) % FifoSize] = value;
+        fifo[(first + Count) % FifoSize] = value;
         Count++;
     }
 
@@ -66,7 +66,7 @@ internal sealed class UartReceiver
     {
         foreach (byte value in values)
         {
-            _waiting.Enqueue(value);
+            waiting.Enqueue(value);
         }
 
         Refill();
@@ -79,8 +79,8 @@ internal sealed class UartReceiver
             return 0;
         }
 
-        byte value = _fifo[_first];
-        _first = (_first + 1) % FifoSize;
+        byte value = fifo[first];
+        first = (first + 1) % FifoSize;
         Count--;
         Refill();
         return value;
@@ -101,7 +101,7 @@ internal sealed class UartReceiver
 
     private void Refill()
     {
-        while (_connected && Count < Capacity && _waiting.TryDequeue(out byte value))
+        while (connected && Count < Capacity && waiting.TryDequeue(out byte value))
         {
             Arrive(value);
         }

@@ -29,13 +29,21 @@ internal sealed unsafe class Interpreter<TTrace>(Vcpu vcpu, ExceptionDelivery ex
     /// <summary>The most instructions between two looks at requests to stop; it also bounds how deep handlers nest where the JIT makes no tail calls.</summary>
     private const int Slice = 1024;
 
+    /// <summary>How many exceptions in a row, with no instruction between them, are taken for a guest on its way somewhere.</summary>
+    private const int Storm = 1000;
+
     private readonly BlockDecoder blocks = new(vcpu);
 
-    /// <summary>Runs up to <paramref name="limit"/> instructions.</summary>
+    /// <summary>
+    /// Runs up to <paramref name="limit"/> instructions. A guest whose exceptions only ever raise further ones retires nothing: from the
+    /// <see cref="Storm"/>th in a row on, each counts as an instruction, so that the limit still holds.
+    /// </summary>
     public RunOutcome Run(ulong limit)
     {
         CpuState* cpu = vcpu.StatePointer;
         ulong end = SaturatingAdd(vcpu.Counters.Instructions, limit);
+        ulong retired = vcpu.Counters.Instructions;
+        int fruitless = 0;
         cpu->Current = null;
         while (!vcpu.StopRequested)
         {
@@ -45,26 +53,30 @@ internal sealed unsafe class Interpreter<TTrace>(Vcpu vcpu, ExceptionDelivery ex
                 return RunOutcome.Limit;
             }
 
-            int slice = TTrace.Enabled ? 1 : (int)Math.Min(left, Slice);
-            BlockExit exit = RunSlice(cpu, slice);
-            if (exit is BlockExit.Branch or BlockExit.Restart)
+            BlockExit exit = RunSlice(cpu, TTrace.Enabled ? 1 : (int)Math.Min(left, Slice));
+            if (exit == BlockExit.Mmio)
             {
-                continue;
+                exit = Emulate();
             }
 
-            if (exit == BlockExit.Halt)
+            switch (exit)
             {
-                return RunOutcome.Halted;
-            }
+                case BlockExit.Halt:
+                    return RunOutcome.Halted;
+                case BlockExit.Stop when vcpu.UnsupportedReason is not null:
+                    return RunOutcome.Unsupported;
+                case BlockExit.Fault:
+                    fruitless = vcpu.Counters.Instructions == retired ? fruitless + 1 : 0;
+                    retired = vcpu.Counters.Instructions;
+                    end -= fruitless >= Storm ? 1UL : 0;
+                    if (!Deliver())
+                    {
+                        return RunOutcome.TripleFault;
+                    }
 
-            if (vcpu.UnsupportedReason is not null)
-            {
-                return RunOutcome.Unsupported;
-            }
-
-            if (!Resolve(exit))
-            {
-                return RunOutcome.TripleFault;
+                    break;
+                default:
+                    break;
             }
         }
 
@@ -119,23 +131,20 @@ internal sealed unsafe class Interpreter<TTrace>(Vcpu vcpu, ExceptionDelivery ex
         return exit;
     }
 
-    /// <summary>Delivers a fault or emulates an MMIO access; false on a triple fault.</summary>
-    private bool Resolve(BlockExit exit)
+    private BlockExit Emulate()
     {
-        if (exit == BlockExit.Mmio)
+        BlockExit exit = emulator.Emulate();
+        if (TTrace.Enabled)
         {
-            exit = emulator.Emulate();
-            if (TTrace.Enabled)
-            {
-                trace.AfterEmulation(vcpu, exit);
-            }
+            trace.AfterEmulation(vcpu, exit);
         }
 
-        if (exit != BlockExit.Fault)
-        {
-            return true;
-        }
+        return exit;
+    }
 
+    /// <summary>Takes the guest to the handler of the pending fault; false on a triple fault.</summary>
+    private bool Deliver()
+    {
         if (TTrace.Enabled)
         {
             trace.Fault(vcpu, vcpu.PendingFault);

@@ -23,6 +23,9 @@ internal sealed class ExceptionDelivery(Vcpu vcpu)
     /// <summary>Why the last <see cref="Deliver"/> ended in <see cref="DeliveryOutcome.TripleFault"/>.</summary>
     public TripleFaultReport? LastReport { get; private set; }
 
+    /// <summary>The exceptions of the last <see cref="Deliver"/>: its own, and those met on the way.</summary>
+    public ReadOnlySpan<GuestFault> Chain => chain.AsSpan(0, length);
+
     /// <summary>
     /// Delivers an exception that was raised at RIP. Where that fails nothing is changed but CR2 (and DR6 for #DB), as on the processor.
     /// </summary>

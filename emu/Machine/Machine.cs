@@ -109,6 +109,9 @@ public sealed class Machine : IDisposable
         memory.Dispose();
     }
 
+    /// <summary>The way exceptions take to their handlers.</summary>
+    internal ExceptionDelivery Exceptions => exceptions;
+
     /// <summary>An engine for this machine that reports to a tracer.</summary>
     internal Interpreter<TTrace> Tracing<TTrace>(TTrace trace)
         where TTrace : struct, ITracePolicy => new(Cpu, exceptions, emulator, trace);

@@ -2,7 +2,10 @@ using System.Runtime.CompilerServices;
 
 namespace Quadwalk.Emulation;
 
-/// <summary>The hypervisor's way to memory, for the one instruction that exited: see <see cref="HypervisorMemory"/>.</summary>
+/// <summary>
+/// The hypervisor's way to memory, for the one instruction that exited: see <see cref="HypervisorMemory"/>. Where the processor's
+/// accesses are recorded, so are these.
+/// </summary>
 internal readonly unsafe struct HypervisorPort : IMemoryPort
 {
     /// <inheritdoc/>
@@ -16,6 +19,7 @@ internal readonly unsafe struct HypervisorPort : IMemoryPort
         }
 
         value = Unsafe.ReadUnaligned<T>(vcpu.Hypervisor.Scratch);
+        Record(ref cpu, vcpu, gva, value, AccessRecordKind.Read);
         return true;
     }
 
@@ -24,7 +28,13 @@ internal readonly unsafe struct HypervisorPort : IMemoryPort
         where T : unmanaged
     {
         Unsafe.WriteUnaligned(vcpu.Hypervisor.Scratch, value);
-        return vcpu.Hypervisor.Write(gva, sizeof(T));
+        if (!vcpu.Hypervisor.Write(gva, sizeof(T)))
+        {
+            return false;
+        }
+
+        Record(ref cpu, vcpu, gva, value, AccessRecordKind.Write);
+        return true;
     }
 
     /// <inheritdoc/>
@@ -39,6 +49,7 @@ internal readonly unsafe struct HypervisorPort : IMemoryPort
         }
 
         value = Unsafe.ReadUnaligned<T>(vcpu.Hypervisor.Scratch);
+        Record(ref cpu, vcpu, gva, value, AccessRecordKind.Read);
         return true;
     }
 
@@ -48,6 +59,7 @@ internal readonly unsafe struct HypervisorPort : IMemoryPort
     {
         Unsafe.WriteUnaligned(vcpu.Hypervisor.Scratch, value);
         vcpu.Hypervisor.Write(gva, sizeof(T));
+        Record(ref cpu, vcpu, gva, value, AccessRecordKind.Write);
     }
 
     /// <inheritdoc/>
@@ -55,4 +67,13 @@ internal readonly unsafe struct HypervisorPort : IMemoryPort
 
     /// <inheritdoc/>
     public static nint TryRun(ref CpuState cpu, ulong gva, int length, bool write) => 0;
+
+    private static void Record<T>(ref CpuState cpu, Vcpu vcpu, ulong gva, T value, AccessRecordKind kind)
+        where T : unmanaged
+    {
+        if ((cpu.Mode & BlockMode.Recorded) != 0)
+        {
+            vcpu.Record.Add(gva, value, kind);
+        }
+    }
 }

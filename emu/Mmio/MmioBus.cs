@@ -12,7 +12,7 @@ public sealed class MmioBus
     /// <summary>The widest access of one instruction, in bytes.</summary>
     public const int WidestAccess = 64;
 
-    private readonly RangeMap<IMmioDevice> _map = new();
+    private readonly RangeMap<IMmioDevice> map = new();
 
     /// <summary>Sees every piece of every access; null when nobody watches.</summary>
     public MmioObserver? Observer { get; set; }
@@ -29,7 +29,7 @@ public sealed class MmioBus
         get
         {
             var regions = new List<MmioRegion>();
-            foreach (RangeMap<IMmioDevice>.Range range in _map.Ranges)
+            foreach (RangeMap<IMmioDevice>.Range range in map.Ranges)
             {
                 regions.Add(new MmioRegion(new Gpa(range.First), range.Last - range.First + 1, range.Value!));
             }
@@ -50,13 +50,13 @@ public sealed class MmioBus
             ThrowBadWidth(device);
         }
 
-        _map.Add(address.Value, device.Size, device);
+        map.Add(address.Value, device.Size, device);
     }
 
     /// <summary>Finds the device that answers at <paramref name="address"/>.</summary>
     public bool TryFind(Gpa address, out MmioRegion region)
     {
-        bool found = _map.TryFind(address.Value, out RangeMap<IMmioDevice>.Range range);
+        bool found = map.TryFind(address.Value, out RangeMap<IMmioDevice>.Range range);
         region = found ? new MmioRegion(new Gpa(range.First), range.Last - range.First + 1, range.Value!) : default;
         return found;
     }
@@ -106,7 +106,7 @@ public sealed class MmioBus
 
     private int Route(Gpa address, int wanted, out IMmioDevice? device, out ulong offset)
     {
-        int widest = _map.TryFind(address.Value, out RangeMap<IMmioDevice>.Range range)
+        int widest = map.TryFind(address.Value, out RangeMap<IMmioDevice>.Range range)
             ? range.Value!.MaximumAccessWidth
             : WidestAccess;
         device = range.Value;

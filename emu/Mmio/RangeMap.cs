@@ -6,10 +6,10 @@ namespace Quadwalk.Emulation;
 internal sealed class RangeMap<T>
     where T : class
 {
-    private Range[] _ranges = [];
-    private int _lastHit;
+    private Range[] ranges = [];
+    private int lastHit;
 
-    public ReadOnlySpan<Range> Ranges => _ranges;
+    public ReadOnlySpan<Range> Ranges => ranges;
 
     /// <summary>Adds a range; throws when it is empty, wraps, or meets another one.</summary>
     public void Add(ulong first, ulong size, T value)
@@ -21,18 +21,18 @@ internal sealed class RangeMap<T>
         }
 
         int index = UpperBound(first);
-        if (index > 0 && _ranges[index - 1].Last >= first)
+        if (index > 0 && ranges[index - 1].Last >= first)
         {
-            ThrowOverlap(first, last, _ranges[index - 1]);
+            ThrowOverlap(first, last, ranges[index - 1]);
         }
 
-        if (index < _ranges.Length && _ranges[index].First <= last)
+        if (index < ranges.Length && ranges[index].First <= last)
         {
-            ThrowOverlap(first, last, _ranges[index]);
+            ThrowOverlap(first, last, ranges[index]);
         }
 
-        _ranges = [.. _ranges[..index], new Range(first, last, value), .. _ranges[index..]];
-        _lastHit = index;
+        ranges = [.. ranges[..index], new Range(first, last, value), .. ranges[index..]];
+        lastHit = index;
     }
 
     /// <summary>
@@ -41,32 +41,32 @@ internal sealed class RangeMap<T>
     /// </summary>
     public bool TryFind(ulong address, out Range range)
     {
-        if (_ranges.Length != 0 && _ranges[_lastHit].Contains(address))
+        if (ranges.Length != 0 && ranges[lastHit].Contains(address))
         {
-            range = _ranges[_lastHit];
+            range = ranges[lastHit];
             return true;
         }
 
         int next = UpperBound(address);
-        if (next > 0 && _ranges[next - 1].Contains(address))
+        if (next > 0 && ranges[next - 1].Contains(address))
         {
-            _lastHit = next - 1;
-            range = _ranges[_lastHit];
+            lastHit = next - 1;
+            range = ranges[lastHit];
             return true;
         }
 
         range = new Range(
-            next == 0 ? 0 : _ranges[next - 1].Last + 1, next == _ranges.Length ? ulong.MaxValue : _ranges[next].First - 1, null);
+            next == 0 ? 0 : ranges[next - 1].Last + 1, next == ranges.Length ? ulong.MaxValue : ranges[next].First - 1, null);
         return false;
     }
 
     private int UpperBound(ulong address)
     {
         int low = 0;
-        for (int high = _ranges.Length; low < high;)
+        for (int high = ranges.Length; low < high;)
         {
             int middle = (low + high) / 2;
-            (low, high) = _ranges[middle].First <= address ? (middle + 1, high) : (low, middle);
+            (low, high) = ranges[middle].First <= address ? (middle + 1, high) : (low, middle);
         }
 
         return low;

@@ -11,18 +11,18 @@ namespace Quadwalk.GuestMemory;
 /// </remarks>
 public sealed unsafe class HostMemory : IDisposable
 {
-    private readonly MemfdHandle? _file;
-    private readonly void* _allocation;
-    private readonly nint _base;
-    private int _disposed;
+    private readonly MemfdHandle? file;
+    private readonly void* allocation;
+    private readonly nint start;
+    private int disposed;
 
     private HostMemory(HostMemoryKind kind, ulong size, MemfdHandle? file, void* allocation, nint address)
     {
         Kind = kind;
         Size = size;
-        _file = file;
-        _allocation = allocation;
-        _base = address;
+        this.file = file;
+        this.allocation = allocation;
+        start = address;
     }
 
     /// <summary>What holds the memory: <see cref="HostMemoryKind.Memfd"/> or <see cref="HostMemoryKind.Anonymous"/>.</summary>
@@ -37,8 +37,8 @@ public sealed unsafe class HostMemory : IDisposable
     {
         get
         {
-            ObjectDisposedException.ThrowIf(_disposed != 0, this);
-            return new Hva((ulong)_base);
+            ObjectDisposedException.ThrowIf(disposed != 0, this);
+            return new Hva((ulong)start);
         }
     }
 
@@ -81,14 +81,14 @@ public sealed unsafe class HostMemory : IDisposable
     /// <exception cref="ObjectDisposedException">The memory is gone.</exception>
     public Span<byte> Span(ulong offset, int length)
     {
-        ObjectDisposedException.ThrowIf(_disposed != 0, this);
+        ObjectDisposedException.ThrowIf(disposed != 0, this);
         if (length < 0 || offset > Size || (ulong)length > Size - offset)
         {
             ThrowOutside(offset, length, Size);
         }
 
         // SAFETY: the range was just checked against the mapping, which stays until Dispose.
-        return new Span<byte>((byte*)_base + offset, length);
+        return new Span<byte>((byte*)start + offset, length);
     }
 
     /// <summary>Maps the same bytes a second time, at another address. The view outlives this object if it is disposed later.</summary>
@@ -97,31 +97,31 @@ public sealed unsafe class HostMemory : IDisposable
     /// <exception cref="ObjectDisposedException">The memory is gone.</exception>
     public HostMemoryView MapView()
     {
-        ObjectDisposedException.ThrowIf(_disposed != 0, this);
-        if (_file is null)
+        ObjectDisposedException.ThrowIf(disposed != 0, this);
+        if (file is null)
         {
             throw new NotSupportedException("anonymous guest memory has one address only: make it of the memfd kind to map it again");
         }
 
-        return new HostMemoryView(_file.Map(Size), Size);
+        return new HostMemoryView(file.Map(Size), Size);
     }
 
     /// <summary>Unmaps the memory. Every address in it becomes invalid, but for those of views that are still mapped.</summary>
     public void Dispose()
     {
-        if (Interlocked.Exchange(ref _disposed, 1) != 0)
+        if (Interlocked.Exchange(ref disposed, 1) != 0)
         {
             return;
         }
 
-        if (_file is null)
+        if (file is null)
         {
-            NativeMemory.Free(_allocation);
+            NativeMemory.Free(allocation);
             return;
         }
 
-        _ = Libc.Unmap(_base, (nuint)Size);
-        _file.Dispose();
+        _ = Libc.Unmap(start, (nuint)Size);
+        file.Dispose();
     }
 
     private static HostMemory CreateShared(ulong size, MemfdHandle file)

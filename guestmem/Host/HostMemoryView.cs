@@ -4,12 +4,12 @@ namespace Quadwalk.GuestMemory;
 /// <remarks>It is unmapped by <see cref="Dispose"/> only, whatever becomes of the memory it was made from.</remarks>
 public sealed unsafe class HostMemoryView : IDisposable
 {
-    private readonly nint _base;
-    private int _disposed;
+    private readonly nint start;
+    private int disposed;
 
     internal HostMemoryView(nint address, ulong size)
     {
-        _base = address;
+        start = address;
         Size = size;
     }
 
@@ -22,8 +22,8 @@ public sealed unsafe class HostMemoryView : IDisposable
     {
         get
         {
-            ObjectDisposedException.ThrowIf(_disposed != 0, this);
-            return new Hva((ulong)_base);
+            ObjectDisposedException.ThrowIf(disposed != 0, this);
+            return new Hva((ulong)start);
         }
     }
 
@@ -32,22 +32,22 @@ public sealed unsafe class HostMemoryView : IDisposable
     /// <exception cref="ObjectDisposedException">The view is gone.</exception>
     public Span<byte> Span(ulong offset, int length)
     {
-        ObjectDisposedException.ThrowIf(_disposed != 0, this);
+        ObjectDisposedException.ThrowIf(disposed != 0, this);
         if (length < 0 || offset > Size || (ulong)length > Size - offset)
         {
             HostMemory.ThrowOutside(offset, length, Size);
         }
 
         // SAFETY: the range was just checked against the mapping, which stays until Dispose.
-        return new Span<byte>((byte*)_base + offset, length);
+        return new Span<byte>((byte*)start + offset, length);
     }
 
     /// <summary>Unmaps the view.</summary>
     public void Dispose()
     {
-        if (Interlocked.Exchange(ref _disposed, 1) == 0)
+        if (Interlocked.Exchange(ref disposed, 1) == 0)
         {
-            _ = Libc.Unmap(_base, (nuint)Size);
+            _ = Libc.Unmap(start, (nuint)Size);
         }
     }
 }

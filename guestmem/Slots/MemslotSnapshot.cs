@@ -6,31 +6,31 @@ namespace Quadwalk.GuestMemory;
 /// <summary>The memslots of one generation, in ascending order of address. Nothing in it changes but the hint.</summary>
 internal sealed class MemslotSnapshot
 {
-    private static readonly Memslot s_nowhere = new(-1, default, 0, default, MemslotFlags.ReadOnly);
+    private static readonly Memslot Nowhere = new(-1, default, 0, default, MemslotFlags.ReadOnly);
 
-    private readonly Memslot[] _slots;
+    private readonly Memslot[] slots;
 
     // Any thread may write it and read what another wrote: it is one reference, always to an immutable slot of this snapshot
     // or to the empty one, so that whatever is read is right.
-    private Memslot _lastHit;
+    private Memslot lastHit;
 
     public MemslotSnapshot(Memslot[] slots, ulong generation)
     {
-        _slots = slots;
-        _lastHit = slots.Length == 0 ? s_nowhere : slots[0];
+        this.slots = slots;
+        lastHit = slots.Length == 0 ? Nowhere : slots[0];
         Generation = generation;
     }
 
     public ulong Generation { get; }
 
-    public ReadOnlySpan<Memslot> Slots => _slots;
+    public ReadOnlySpan<Memslot> Slots => slots;
 
-    public IReadOnlyList<Memslot> List => Array.AsReadOnly(_slots);
+    public IReadOnlyList<Memslot> List => Array.AsReadOnly(slots);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool TryFind(Gpa gpa, [NotNullWhen(true)] out Memslot? slot)
     {
-        slot = _lastHit;
+        slot = lastHit;
         return slot.Contains(gpa) || TrySearch(gpa, out slot);
     }
 
@@ -38,10 +38,10 @@ internal sealed class MemslotSnapshot
     public int UpperBound(Gpa gpa)
     {
         int low = 0;
-        for (int high = _slots.Length; low < high;)
+        for (int high = slots.Length; low < high;)
         {
             int middle = (low + high) / 2;
-            (low, high) = _slots[middle].Base.Value <= gpa.Value ? (middle + 1, high) : (low, middle);
+            (low, high) = slots[middle].Base.Value <= gpa.Value ? (middle + 1, high) : (low, middle);
         }
 
         return low;
@@ -51,14 +51,14 @@ internal sealed class MemslotSnapshot
     private bool TrySearch(Gpa gpa, [NotNullWhen(true)] out Memslot? slot)
     {
         int next = UpperBound(gpa);
-        slot = next == 0 ? null : _slots[next - 1];
+        slot = next == 0 ? null : slots[next - 1];
         if (slot is null || !slot.Contains(gpa))
         {
             slot = null;
             return false;
         }
 
-        _lastHit = slot;
+        lastHit = slot;
         return true;
     }
 }

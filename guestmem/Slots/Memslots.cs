@@ -11,9 +11,9 @@ namespace Quadwalk.GuestMemory;
 /// </remarks>
 public sealed class Memslots
 {
-    private readonly Lock _change = new();
-    private volatile MemslotSnapshot _current = new([], 0);
-    private int _nextId;
+    private readonly Lock change = new();
+    private volatile MemslotSnapshot current = new([], 0);
+    private int nextId;
 
     /// <summary>
     /// Raised after each change, by the thread that made it and before its call returns: whoever keeps translations drops them here.
@@ -21,12 +21,12 @@ public sealed class Memslots
     public event Action? Changed;
 
     /// <summary>The number of changes so far.</summary>
-    public ulong Generation => _current.Generation;
+    public ulong Generation => current.Generation;
 
     /// <summary>The slots of this moment, in ascending order of address. Later changes do not show in it.</summary>
-    public IReadOnlyList<Memslot> All => _current.List;
+    public IReadOnlyList<Memslot> All => current.List;
 
-    internal MemslotSnapshot Current => _current;
+    internal MemslotSnapshot Current => current;
 
     /// <summary>Adds a slot.</summary>
     /// <param name="gpa">The first guest-physical address; a multiple of 4096.</param>
@@ -39,9 +39,9 @@ public sealed class Memslots
         CheckRange(gpa, size, host);
         CheckFlags(flags);
         Memslot slot;
-        lock (_change)
+        lock (change)
         {
-            MemslotSnapshot current = _current;
+            MemslotSnapshot current = this.current;
             ReadOnlySpan<Memslot> slots = current.Slots;
             int next = current.UpperBound(gpa);
             if (next > 0 && slots[next - 1].Contains(gpa))
@@ -54,7 +54,7 @@ public sealed class Memslots
                 ThrowOverlap(gpa, size, slots[next]);
             }
 
-            slot = new Memslot(_nextId++, gpa, size, host, flags);
+            slot = new Memslot(nextId++, gpa, size, host, flags);
             Publish([.. slots[..next], slot, .. slots[next..]]);
         }
 
@@ -66,9 +66,9 @@ public sealed class Memslots
     /// <exception cref="MemslotException">ENOENT: there is no such slot.</exception>
     public void Remove(int id)
     {
-        lock (_change)
+        lock (change)
         {
-            ReadOnlySpan<Memslot> slots = _current.Slots;
+            ReadOnlySpan<Memslot> slots = current.Slots;
             int index = IndexOf(slots, id);
             Publish([.. slots[..index], .. slots[(index + 1)..]]);
         }
@@ -82,9 +82,9 @@ public sealed class Memslots
     {
         CheckFlags(flags);
         Memslot changed;
-        lock (_change)
+        lock (change)
         {
-            Memslot[] slots = _current.Slots.ToArray();
+            Memslot[] slots = current.Slots.ToArray();
             int index = IndexOf(slots, id);
             if (slots[index].Flags == flags)
             {
@@ -102,7 +102,7 @@ public sealed class Memslots
 
     /// <summary>Finds the slot that holds <paramref name="gpa"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public bool TryFind(Gpa gpa, [NotNullWhen(true)] out Memslot? slot) => _current.TryFind(gpa, out slot);
+    public bool TryFind(Gpa gpa, [NotNullWhen(true)] out Memslot? slot) => current.TryFind(gpa, out slot);
 
     /// <summary>
     /// Finds where the host maps <paramref name="gpa"/>, and whether a guest may write there. False: no slot holds it. A slot being
@@ -111,7 +111,7 @@ public sealed class Memslots
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool TryTranslate(Gpa gpa, out Hva hva, out bool writable)
     {
-        if (_current.TryFind(gpa, out Memslot? slot))
+        if (current.TryFind(gpa, out Memslot? slot))
         {
             hva = slot.Host + (gpa.Value - slot.Base.Value);
             writable = slot.IsWritable;
@@ -123,7 +123,7 @@ public sealed class Memslots
         return false;
     }
 
-    private void Publish(Memslot[] slots) => _current = new MemslotSnapshot(slots, _current.Generation + 1);
+    private void Publish(Memslot[] slots) => current = new MemslotSnapshot(slots, current.Generation + 1);
 
     private static int IndexOf(ReadOnlySpan<Memslot> slots, int id)
     {

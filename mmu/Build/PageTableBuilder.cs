@@ -14,7 +14,7 @@ public sealed class PageTableBuilder
         PageRights.User | PageRights.Write | PageRights.NoExecute | PageRights.Dirty | PageRights.Global
         | PageRights.WriteThrough | PageRights.CacheDisable | PageRights.Pat;
 
-    private readonly TableStore _tables;
+    private readonly TableStore tables;
 
     /// <summary>Starts with an empty PML4, in the first frame the allocator gives.</summary>
     /// <param name="memory">Guest memory; the tables are written through it.</param>
@@ -24,8 +24,8 @@ public sealed class PageTableBuilder
     {
         ArgumentNullException.ThrowIfNull(memory);
         ArgumentNullException.ThrowIfNull(allocate);
-        _tables = new TableStore(memory, allocate);
-        Root = _tables.Allocate();
+        tables = new TableStore(memory, allocate);
+        Root = tables.Allocate();
     }
 
     /// <summary>Starts with an empty PML4 at the start of a range of guest memory, the rest of which holds the tables below it.</summary>
@@ -46,7 +46,7 @@ public sealed class PageTableBuilder
     public ulong Cr3 => Root.Value;
 
     /// <summary>How many frames hold tables, the PML4 included.</summary>
-    public int TableFrames => _tables.Allocated;
+    public int TableFrames => tables.Allocated;
 
     /// <summary>Maps a range of guest-virtual addresses to guest-physical memory.</summary>
     /// <param name="gva">Where the range starts; a multiple of 4 KiB.</param>
@@ -103,19 +103,19 @@ public sealed class PageTableBuilder
         int shift = LongModeFormat.Shift(level);
         foreach (TableSlice slice in TableSlice.Over(table, level, first, last))
         {
-            PageTableEntry entry = _tables.Read(slice.Entry);
+            PageTableEntry entry = tables.Read(slice.Entry);
             bool fits = slice.IsWhole && ((slice.First + delta) & ((1UL << shift) - 1)) == 0;
             if (!entry.P && level <= 3 && shift <= largestPageShift && fits)
             {
-                _tables.Write(slice.Entry, LeafEntry(slice.First + delta, level, rights));
+                tables.Write(slice.Entry, LeafEntry(slice.First + delta, level, rights));
                 continue;
             }
 
             ulong wanted = PageTableEntry.PBit | PageTableEntry.RWBit | ((rights & PageRights.User) != 0 ? PageTableEntry.USBit : 0);
-            PageTableEntry reference = entry.P ? new(entry.Raw | wanted) : new(_tables.Allocate().Value | wanted);
+            PageTableEntry reference = entry.P ? new(entry.Raw | wanted) : new(tables.Allocate().Value | wanted);
             if (reference != entry)
             {
-                _tables.Write(slice.Entry, reference);
+                tables.Write(slice.Entry, reference);
             }
 
             MapPart(Below(reference), level - 1, slice.First, slice.Last, delta, rights, largestPageShift);
@@ -126,7 +126,7 @@ public sealed class PageTableBuilder
     {
         foreach (TableSlice slice in TableSlice.Over(table, level, first, last))
         {
-            PageTableEntry entry = _tables.Read(slice.Entry);
+            PageTableEntry entry = tables.Read(slice.Entry);
             if (IsPage(entry, level))
             {
                 throw new InvalidOperationException($"0x{slice.First:x} is mapped already, by the {WalkDescription.LevelName(level)} at {slice.Entry} = {entry}.");
@@ -143,7 +143,7 @@ public sealed class PageTableBuilder
     {
         foreach (TableSlice slice in TableSlice.Over(table, level, first, last))
         {
-            PageTableEntry entry = _tables.Read(slice.Entry);
+            PageTableEntry entry = tables.Read(slice.Entry);
             if (!entry.P)
             {
                 throw new InvalidOperationException($"0x{slice.First:x} is not mapped: P is 0 in the {WalkDescription.LevelName(level)} at {slice.Entry}.");
@@ -160,7 +160,7 @@ public sealed class PageTableBuilder
             }
             else if (clear)
             {
-                _tables.Write(slice.Entry, default);
+                tables.Write(slice.Entry, default);
             }
         }
     }

@@ -5,7 +5,7 @@ namespace Quadwalk.Mmu;
 /// <summary>Table frames in guest memory, whose failures are the host's mistakes.</summary>
 internal sealed class TableStore(IGuestMemoryAccess memory, Func<Gfn?> allocate)
 {
-    private readonly byte[] _emptyTable = new byte[PageSize.Size4K];
+    private readonly byte[] emptyTable = new byte[PageSize.Size4K];
 
     public int Allocated { get; private set; }
 
@@ -17,7 +17,7 @@ internal sealed class TableStore(IGuestMemoryAccess memory, Func<Gfn?> allocate)
             throw new InvalidOperationException($"Frame {frame} for a page table is beyond the 52 bits of a guest-physical address.");
         }
 
-        Check(memory.Write(frame.Address, _emptyTable), frame.Address);
+        Check(memory.Write(frame.Address, emptyTable), frame.Address);
         Allocated++;
         return frame.Address;
     }

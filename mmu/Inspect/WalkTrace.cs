@@ -7,15 +7,15 @@ namespace Quadwalk.Mmu;
 /// <summary>Records a walk level by level, without allocating. A walk that starts again keeps its last attempt and counts the others.</summary>
 public struct WalkTrace : IWalkObserver
 {
-    private StepBuffer _steps;
-    private int _count;
+    private StepBuffer steps;
+    private int count;
 
     /// <inheritdoc/>
     public static bool Enabled => true;
 
     /// <summary>The levels read, from the root down.</summary>
     [UnscopedRef]
-    public readonly ReadOnlySpan<WalkStep> Steps => ((ReadOnlySpan<WalkStep>)_steps)[.._count];
+    public readonly ReadOnlySpan<WalkStep> Steps => ((ReadOnlySpan<WalkStep>)steps)[..count];
 
     /// <summary>How many entries were read, including those of attempts that were given up.</summary>
     public int EntriesRead { get; private set; }
@@ -30,20 +30,20 @@ public struct WalkTrace : IWalkObserver
     public void OnEntry(int level, Gpa entry, PageTableEntry value)
     {
         PageRights rights = PageRights.User | PageRights.Write;
-        if (_count > 0 && level < _steps[_count - 1].Level)
+        if (count > 0 && level < steps[count - 1].Level)
         {
-            rights = _steps[_count - 1].Rights;
+            rights = steps[count - 1].Rights;
         }
-        else if (_count > 0)
+        else if (count > 0)
         {
-            _count = 0;
+            count = 0;
             Restarts++;
         }
 
         rights &= value.US ? rights : ~PageRights.User;
         rights &= value.RW ? rights : ~PageRights.Write;
         rights |= value.NX ? PageRights.NoExecute : PageRights.None;
-        _steps[_count++] = new WalkStep(level, entry, value, value, rights);
+        steps[count++] = new WalkStep(level, entry, value, value, rights);
         EntriesRead++;
     }
 
@@ -51,11 +51,11 @@ public struct WalkTrace : IWalkObserver
     public void OnUpdate(int level, Gpa entry, PageTableEntry before, PageTableEntry after)
     {
         EntriesUpdated++;
-        for (int i = 0; i < _count; i++)
+        for (int i = 0; i < count; i++)
         {
-            if (_steps[i].Level == level)
+            if (steps[i].Level == level)
             {
-                _steps[i] = _steps[i] with { After = after };
+                steps[i] = steps[i] with { After = after };
             }
         }
     }
@@ -63,6 +63,6 @@ public struct WalkTrace : IWalkObserver
     [InlineArray(LongModeFormat.TopLevel)]
     private struct StepBuffer
     {
-        private WalkStep _first;
+        private WalkStep first;
     }
 }

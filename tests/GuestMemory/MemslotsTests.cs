@@ -7,7 +7,7 @@ namespace Quadwalk.Tests;
 public sealed class MemslotsTests
 {
     private const ulong Page = PageSize.Size4K;
-    private static readonly Hva s_host = new(0x7000_0000_0000);
+    private static readonly Hva Host = new(0x7000_0000_0000);
 
     [TestCase(0x1000UL, 0UL, 0x7000UL, MemslotFlags.None, Description = "no page")]
     [TestCase(0x1001UL, 0x1000UL, 0x7000UL, MemslotFlags.None, Description = "misaligned base")]
@@ -42,7 +42,7 @@ public sealed class MemslotsTests
         Memslots slots = TwoSlots();
 
         MemslotException? refusal = Assert.Throws<MemslotException>(
-            () => slots.Add(new Gpa((ulong)page * Page), (ulong)pages * Page, s_host));
+            () => slots.Add(new Gpa((ulong)page * Page), (ulong)pages * Page, Host));
 
         Assert.That((refusal!.Error, slots.Generation, slots.All.Count), Is.EqualTo((Errno.EEXIST, 2UL, 2)));
     }
@@ -55,7 +55,7 @@ public sealed class MemslotsTests
     {
         Memslots slots = TwoSlots();
 
-        Memslot added = slots.Add(new Gpa((ulong)page * Page), (ulong)pages * Page, s_host);
+        Memslot added = slots.Add(new Gpa((ulong)page * Page), (ulong)pages * Page, Host);
 
         using (Assert.EnterMultipleScope())
         {
@@ -117,7 +117,7 @@ public sealed class MemslotsTests
         {
             Assert.That(slots.TryFind(new Gpa(0x4000), out _), Is.False);
             Assert.That(slots.TryFind(new Gpa(0x8000), out Memslot? other) ? other.Id : -1, Is.EqualTo(1));
-            Assert.That(slots.Add(new Gpa(0x4000), Page, s_host).Id, Is.EqualTo(2), "numbers are not used again");
+            Assert.That(slots.Add(new Gpa(0x4000), Page, Host).Id, Is.EqualTo(2), "numbers are not used again");
         }
     }
 
@@ -144,7 +144,7 @@ public sealed class MemslotsTests
             seen.Add((slots.Generation, slots.All.Count, writable));
         };
 
-        Memslot slot = slots.Add(new Gpa(0x4000), Page, s_host);
+        Memslot slot = slots.Add(new Gpa(0x4000), Page, Host);
         Memslot locked = slots.SetFlags(slot.Id, MemslotFlags.ReadOnly);
         Memslot same = slots.SetFlags(slot.Id, MemslotFlags.ReadOnly);
         slots.Remove(slot.Id);

@@ -162,17 +162,17 @@ public sealed class UserspaceMappingModelTests(HostMemoryKind kind)
     /// <summary>Host bytes, and for each guest page the host page behind it (two guest pages may share one), or -1.</summary>
     private sealed class Model
     {
-        private readonly (int HostPage, bool Writable)[] _pages = [.. Enumerable.Repeat((-1, false), Pages)];
+        private readonly (int HostPage, bool Writable)[] pages = [.. Enumerable.Repeat((-1, false), Pages)];
 
         public byte[] Host { get; } = new byte[Pages * Page];
 
-        public bool IsFree(int first, int count) => _pages.AsSpan(first, count).ToArray().All(page => page.HostPage < 0);
+        public bool IsFree(int first, int count) => pages.AsSpan(first, count).ToArray().All(page => page.HostPage < 0);
 
         public void Map(Memslot slot, int host, bool writable)
         {
             for (int i = 0; i < (int)(slot.Size / Page); i++)
             {
-                _pages[(int)(slot.Base.Value / Page) + i] = host < 0 ? (-1, false) : (host + i, writable);
+                pages[(int)(slot.Base.Value / Page) + i] = host < 0 ? (-1, false) : (host + i, writable);
             }
         }
 
@@ -180,7 +180,7 @@ public sealed class UserspaceMappingModelTests(HostMemoryKind kind)
         {
             for (int i = 0; i < length; i++)
             {
-                (int page, bool writable) = gpa + (ulong)i < Pages * Page ? _pages[(int)((gpa + (ulong)i) / Page)] : (-1, false);
+                (int page, bool writable) = gpa + (ulong)i < Pages * Page ? pages[(int)((gpa + (ulong)i) / Page)] : (-1, false);
                 if (page < 0 || (write && !writable))
                 {
                     return page < 0 ? GuestAccessStatus.NoSlot : GuestAccessStatus.ReadOnlySlot;
@@ -201,6 +201,6 @@ public sealed class UserspaceMappingModelTests(HostMemoryKind kind)
         }
 
         private int Place(ulong gpa, int i) =>
-            (_pages[(int)((gpa + (ulong)i) / Page)].HostPage * Page) + (int)((gpa + (ulong)i) % Page);
+            (pages[(int)((gpa + (ulong)i) / Page)].HostPage * Page) + (int)((gpa + (ulong)i) % Page);
     }
 }

@@ -12,32 +12,32 @@ namespace Quadwalk.Tests;
 public sealed class UserspaceMappingTests(HostMemoryKind kind)
 {
     private const ulong Page = PageSize.Size4K;
-    private HostMemory _memory = null!;
-    private Memslots _slots = null!;
-    private UserspaceMapping _path = null!;
+    private HostMemory memory = null!;
+    private Memslots slots = null!;
+    private UserspaceMapping path = null!;
 
     [SetUp]
     public void MapTheGuest()
     {
         HostMemoryCases.Require(kind);
-        _memory = HostMemory.Create(16 * Page, kind);
-        _slots = new Memslots();
-        _path = new UserspaceMapping(_slots);
-        _slots.Add(new Gpa(1 * Page), 2 * Page, _memory.Base + (8 * Page));
-        _slots.Add(new Gpa(3 * Page), Page, _memory.Base + (2 * Page));
-        _slots.Add(new Gpa(4 * Page), Page, _memory.Base + (5 * Page), MemslotFlags.ReadOnly);
-        _slots.Add(new Gpa(6 * Page), Page, _memory.Base);
+        memory = HostMemory.Create(16 * Page, kind);
+        slots = new Memslots();
+        path = new UserspaceMapping(slots);
+        slots.Add(new Gpa(1 * Page), 2 * Page, memory.Base + (8 * Page));
+        slots.Add(new Gpa(3 * Page), Page, memory.Base + (2 * Page));
+        slots.Add(new Gpa(4 * Page), Page, memory.Base + (5 * Page), MemslotFlags.ReadOnly);
+        slots.Add(new Gpa(6 * Page), Page, memory.Base);
         for (int i = 0; i < 16; i++)
         {
-            _memory.Span((ulong)i * Page, (int)Page).Fill((byte)(0x10 + i));
+            memory.Span((ulong)i * Page, (int)Page).Fill((byte)(0x10 + i));
         }
     }
 
     [TearDown]
-    public void Release() => _memory?.Dispose();
+    public void Release() => memory?.Dispose();
 
     [Test]
-    public void Its_name_is_userspace() => Assert.That(_path.Name, Is.EqualTo("userspace"));
+    public void Its_name_is_userspace() => Assert.That(path.Name, Is.EqualTo("userspace"));
 
     [TestCase(0x1000UL, 4, "18181818", TestName = "Read_the_first_bytes")]
     [TestCase(0x1ffeUL, 4, "18181919", TestName = "Read_across_pages")]
@@ -50,7 +50,7 @@ public sealed class UserspaceMappingTests(HostMemoryKind kind)
     {
         byte[] bytes = new byte[length];
 
-        GuestAccessStatus status = _path.Read(new Gpa(gpa), bytes);
+        GuestAccessStatus status = path.Read(new Gpa(gpa), bytes);
 
         Assert.That((status, Convert.ToHexString(bytes)), Is.EqualTo((GuestAccessStatus.Success, expected)));
     }
@@ -64,7 +64,7 @@ public sealed class UserspaceMappingTests(HostMemoryKind kind)
     [TestCase(ulong.MaxValue, 0x2000, GuestAccessStatus.NoSlot)]
     [TestCase(ulong.MaxValue - 7, 16, GuestAccessStatus.NoSlot)]
     public void Reading_where_a_byte_is_missing_fails(ulong gpa, int length, GuestAccessStatus expected) =>
-        Assert.That(_path.Read(new Gpa(gpa), new byte[length]), Is.EqualTo(expected));
+        Assert.That(path.Read(new Gpa(gpa), new byte[length]), Is.EqualTo(expected));
 
     [TestCase(0x1000UL, 1)]
     [TestCase(0x1ffdUL, 8)]
@@ -78,8 +78,8 @@ public sealed class UserspaceMappingTests(HostMemoryKind kind)
         byte[] written = [.. Enumerable.Range(0, length).Select(i => (byte)(0x80 | (i * 7)))];
         byte[] read = new byte[length];
 
-        GuestAccessStatus write = _path.Write(new Gpa(gpa), written);
-        _ = _path.Read(new Gpa(gpa), read);
+        GuestAccessStatus write = path.Write(new Gpa(gpa), written);
+        _ = path.Read(new Gpa(gpa), read);
 
         using (Assert.EnterMultipleScope())
         {
@@ -103,7 +103,7 @@ public sealed class UserspaceMappingTests(HostMemoryKind kind)
         byte[] source = new byte[length];
         source.AsSpan().Fill(0xff);
 
-        GuestAccessStatus status = _path.Write(new Gpa(gpa), source);
+        GuestAccessStatus status = path.Write(new Gpa(gpa), source);
 
         using (Assert.EnterMultipleScope())
         {
@@ -118,7 +118,7 @@ public sealed class UserspaceMappingTests(HostMemoryKind kind)
     [TestCase(0x5000UL, GuestAccessStatus.NoSlot, 0UL)]
     [TestCase(0xffff_ffff_ffff_fff8UL, GuestAccessStatus.NoSlot, 0UL)]
     public void An_aligned_word_is_read_whole(ulong gpa, GuestAccessStatus expected, ulong word) =>
-        Assert.That((_path.ReadUInt64(new Gpa(gpa), out ulong value), value), Is.EqualTo((expected, word)));
+        Assert.That((path.ReadUInt64(new Gpa(gpa), out ulong value), value), Is.EqualTo((expected, word)));
 
     [TestCase(0x1000UL, 0x1818_1818_1818_1818UL, GuestAccessStatus.Success, 0x1818_1818_1818_1818UL, 42UL)]
     [TestCase(0x1000UL, 5UL, GuestAccessStatus.Success, 0x1818_1818_1818_1818UL, 0x1818_1818_1818_1818UL)]
@@ -127,8 +127,8 @@ public sealed class UserspaceMappingTests(HostMemoryKind kind)
     public void A_word_is_exchanged_if_it_is_the_expected_one(
         ulong gpa, ulong expected, GuestAccessStatus status, ulong observed, ulong afterwards)
     {
-        GuestAccessStatus result = _path.CompareExchangeUInt64(new Gpa(gpa), expected, 42, out ulong found);
-        _ = _path.ReadUInt64(new Gpa(gpa), out ulong now);
+        GuestAccessStatus result = path.CompareExchangeUInt64(new Gpa(gpa), expected, 42, out ulong found);
+        _ = path.ReadUInt64(new Gpa(gpa), out ulong now);
 
         Assert.That((result, found, now), Is.EqualTo((status, observed, afterwards)));
     }
@@ -141,21 +141,21 @@ public sealed class UserspaceMappingTests(HostMemoryKind kind)
     {
         using (Assert.EnterMultipleScope())
         {
-            Assert.That(() => _path.ReadUInt64(new Gpa(gpa), out _), Throws.ArgumentException);
-            Assert.That(() => _path.CompareExchangeUInt64(new Gpa(gpa), 0, 0, out _), Throws.ArgumentException);
+            Assert.That(() => path.ReadUInt64(new Gpa(gpa), out _), Throws.ArgumentException);
+            Assert.That(() => path.CompareExchangeUInt64(new Gpa(gpa), 0, 0, out _), Throws.ArgumentException);
         }
     }
 
     [Test]
     public void A_changed_slot_is_changed_for_the_next_access()
     {
-        Memslot slot = _slots.All[0];
-        GuestAccessStatus first = _path.Write(slot.Base, [1]);
-        _slots.SetFlags(slot.Id, MemslotFlags.ReadOnly);
-        GuestAccessStatus second = _path.Write(slot.Base, [2]);
-        _slots.Remove(slot.Id);
-        GuestAccessStatus third = _path.Write(slot.Base, [3]);
-        GuestAccessStatus fourth = _path.ReadUInt64(slot.Base, out _);
+        Memslot slot = slots.All[0];
+        GuestAccessStatus first = path.Write(slot.Base, [1]);
+        slots.SetFlags(slot.Id, MemslotFlags.ReadOnly);
+        GuestAccessStatus second = path.Write(slot.Base, [2]);
+        slots.Remove(slot.Id);
+        GuestAccessStatus third = path.Write(slot.Base, [3]);
+        GuestAccessStatus fourth = path.ReadUInt64(slot.Base, out _);
 
         Assert.That(
             (first, second, third, fourth),
@@ -167,7 +167,7 @@ public sealed class UserspaceMappingTests(HostMemoryKind kind)
     {
         const int perThread = 200_000;
         var counter = new Gpa(0x2ff8);
-        _ = _path.Write(counter, new byte[8]);
+        _ = path.Write(counter, new byte[8]);
 
         Parallel.For(0, 2, new ParallelOptions { MaxDegreeOfParallelism = 2 }, _ =>
         {
@@ -177,7 +177,7 @@ public sealed class UserspaceMappingTests(HostMemoryKind kind)
             }
         });
 
-        Assert.That((_path.ReadUInt64(counter, out ulong total), total), Is.EqualTo((GuestAccessStatus.Success, 2UL * perThread)));
+        Assert.That((path.ReadUInt64(counter, out ulong total), total), Is.EqualTo((GuestAccessStatus.Success, 2UL * perThread)));
     }
 
     [Test]
@@ -194,23 +194,23 @@ public sealed class UserspaceMappingTests(HostMemoryKind kind)
 
     private int AccessEach(byte[] buffer)
     {
-        int succeeded = _path.Read(new Gpa(0x1010), buffer) == GuestAccessStatus.Success ? 1 : 0;
-        succeeded += _path.Read(new Gpa(0x2ff8), buffer) == GuestAccessStatus.Success ? 1 : 0;
-        succeeded += _path.Write(new Gpa(0x2ff8), buffer) == GuestAccessStatus.Success ? 1 : 0;
-        succeeded += _path.ReadUInt64(new Gpa(0x6000), out ulong word) == GuestAccessStatus.Success ? 1 : 0;
-        succeeded += _path.CompareExchangeUInt64(new Gpa(0x6000), word, 1, out _) == GuestAccessStatus.Success ? 1 : 0;
+        int succeeded = path.Read(new Gpa(0x1010), buffer) == GuestAccessStatus.Success ? 1 : 0;
+        succeeded += path.Read(new Gpa(0x2ff8), buffer) == GuestAccessStatus.Success ? 1 : 0;
+        succeeded += path.Write(new Gpa(0x2ff8), buffer) == GuestAccessStatus.Success ? 1 : 0;
+        succeeded += path.ReadUInt64(new Gpa(0x6000), out ulong word) == GuestAccessStatus.Success ? 1 : 0;
+        succeeded += path.CompareExchangeUInt64(new Gpa(0x6000), word, 1, out _) == GuestAccessStatus.Success ? 1 : 0;
         return succeeded;
     }
 
     private void Increment(Gpa counter)
     {
-        _ = _path.ReadUInt64(counter, out ulong value);
+        _ = path.ReadUInt64(counter, out ulong value);
         for (ulong expected = ~value; expected != value;)
         {
             expected = value;
-            _ = _path.CompareExchangeUInt64(counter, expected, expected + 1, out value);
+            _ = path.CompareExchangeUInt64(counter, expected, expected + 1, out value);
         }
     }
 
-    private byte[] Bytes() => _memory.Span(0, (int)_memory.Size).ToArray();
+    private byte[] Bytes() => memory.Span(0, (int)memory.Size).ToArray();
 }

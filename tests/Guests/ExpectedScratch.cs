@@ -8,7 +8,7 @@ internal sealed class ExpectedScratch
 {
     private const ulong FnvPrime = 0x100000001b3;
 
-    private readonly byte[] _bytes = new byte[4096];
+    private readonly byte[] bytes = new byte[4096];
 
     private ExpectedScratch()
     {
@@ -16,7 +16,7 @@ internal sealed class ExpectedScratch
         VectorAccesses();
         Registers = ReadModifyWrite();
         Strings();
-        Checksum = _bytes.Aggregate(0xcbf29ce484222325, (hash, value) => unchecked((hash ^ value) * FnvPrime));
+        Checksum = bytes.Aggregate(0xcbf29ce484222325, (hash, value) => unchecked((hash ^ value) * FnvPrime));
     }
 
     /// <summary>Registers and flags left by the read-modify-write instructions, folded as the guest folds them.</summary>
@@ -28,10 +28,10 @@ internal sealed class ExpectedScratch
     public static ExpectedScratch Compute() => new();
 
     private T Load<T>(int offset)
-        where T : unmanaged, IBinaryInteger<T> => T.ReadLittleEndian(_bytes.AsSpan(offset, T.Zero.GetByteCount()), isUnsigned: true);
+        where T : unmanaged, IBinaryInteger<T> => T.ReadLittleEndian(bytes.AsSpan(offset, T.Zero.GetByteCount()), isUnsigned: true);
 
     private void Store<T>(int offset, T value)
-        where T : unmanaged, IBinaryInteger<T> => value.WriteLittleEndian(_bytes.AsSpan(offset));
+        where T : unmanaged, IBinaryInteger<T> => value.WriteLittleEndian(bytes.AsSpan(offset));
 
     private void PlainStores()
     {
@@ -103,12 +103,12 @@ internal sealed class ExpectedScratch
 
     private void Strings()
     {
-        byte[] inverted = [.. _bytes.Take(256).Select(value => (byte)~value)];
-        inverted.CopyTo(_bytes.AsSpan(0x107));
-        _bytes.AsSpan(0x80, 128).CopyTo(_bytes.AsSpan(0x300));
+        byte[] inverted = [.. bytes.Take(256).Select(value => (byte)~value)];
+        inverted.CopyTo(bytes.AsSpan(0x107));
+        bytes.AsSpan(0x80, 128).CopyTo(bytes.AsSpan(0x300));
         for (int i = 0; i < 16; i++)
         {
-            BinaryPrimitives.WriteUInt64LittleEndian(_bytes.AsSpan(0xf80 + (8 * i)), 0x0123456789abcdef);
+            BinaryPrimitives.WriteUInt64LittleEndian(bytes.AsSpan(0xf80 + (8 * i)), 0x0123456789abcdef);
         }
     }
 }

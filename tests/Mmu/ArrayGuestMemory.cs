@@ -6,7 +6,7 @@ namespace Quadwalk.Tests;
 /// <summary>Guest memory from address 0 in one array; a tail of it may be read-only.</summary>
 internal sealed class ArrayGuestMemory(int length) : IGuestMemoryAccess
 {
-    private readonly byte[] _bytes = new byte[length];
+    private readonly byte[] bytes = new byte[length];
 
     public string Name => "array";
 
@@ -16,8 +16,8 @@ internal sealed class ArrayGuestMemory(int length) : IGuestMemoryAccess
 
     public ulong this[ulong gpa]
     {
-        get => BinaryPrimitives.ReadUInt64LittleEndian(_bytes.AsSpan((int)gpa));
-        set => BinaryPrimitives.WriteUInt64LittleEndian(_bytes.AsSpan((int)gpa), value);
+        get => BinaryPrimitives.ReadUInt64LittleEndian(bytes.AsSpan((int)gpa));
+        set => BinaryPrimitives.WriteUInt64LittleEndian(bytes.AsSpan((int)gpa), value);
     }
 
     public GuestAccessStatus Read(Gpa gpa, Span<byte> destination)
@@ -27,7 +27,7 @@ internal sealed class ArrayGuestMemory(int length) : IGuestMemoryAccess
             return GuestAccessStatus.NoSlot;
         }
 
-        _bytes.AsSpan((int)gpa.Value, destination.Length).CopyTo(destination);
+        bytes.AsSpan((int)gpa.Value, destination.Length).CopyTo(destination);
         return GuestAccessStatus.Success;
     }
 
@@ -36,7 +36,7 @@ internal sealed class ArrayGuestMemory(int length) : IGuestMemoryAccess
         GuestAccessStatus status = WriteStatus(gpa, source.Length);
         if (status == GuestAccessStatus.Success)
         {
-            source.CopyTo(_bytes.AsSpan((int)gpa.Value));
+            source.CopyTo(bytes.AsSpan((int)gpa.Value));
             Writes++;
         }
 
@@ -64,7 +64,7 @@ internal sealed class ArrayGuestMemory(int length) : IGuestMemoryAccess
         return status;
     }
 
-    private bool Covers(Gpa gpa, int size) => gpa.Value <= (ulong)_bytes.Length && (ulong)size <= (ulong)_bytes.Length - gpa.Value;
+    private bool Covers(Gpa gpa, int size) => gpa.Value <= (ulong)bytes.Length && (ulong)size <= (ulong)bytes.Length - gpa.Value;
 
     private GuestAccessStatus WriteStatus(Gpa gpa, int size) =>
         !Covers(gpa, size) ? GuestAccessStatus.NoSlot

@@ -10,14 +10,14 @@ internal sealed class PageTableBuilderTests
     private const ulong Tables = 0x10_0000;
     private const ulong K4 = 0x1000, M2 = 0x20_0000, G1 = 0x4000_0000;
 
-    private ArrayGuestMemory _memory = null!;
-    private PageTableBuilder _builder = null!;
+    private ArrayGuestMemory memory = null!;
+    private PageTableBuilder builder = null!;
 
     [SetUp]
     public void StartWithAnEmptyTable()
     {
-        _memory = new ArrayGuestMemory(0x80_0000);
-        _builder = new PageTableBuilder(_memory, new Gpa(Tables), 0x70_0000);
+        memory = new ArrayGuestMemory(0x80_0000);
+        builder = new PageTableBuilder(memory, new Gpa(Tables), 0x70_0000);
     }
 
     [TestCase(12, 0x7fff_ffff_f000UL, 0x5000UL, K4, 12, 4)]
@@ -32,7 +32,7 @@ internal sealed class PageTableBuilderTests
     public void The_largest_page_that_fits_and_is_allowed_is_used(
         int largest, ulong gva, ulong gpa, ulong length, int expectedShift, int expectedFrames)
     {
-        _builder.Map(new Gva(gva), new Gpa(gpa), length, PageRights.Write, largest);
+        builder.Map(new Gva(gva), new Gpa(gpa), length, PageRights.Write, largest);
 
         foreach (ulong offset in new ulong[] { 0, length / 2, length - 1 })
         {
@@ -41,7 +41,7 @@ internal sealed class PageTableBuilderTests
             {
                 Assert.That(result.Gpa, Is.EqualTo(new Gpa(gpa + offset)));
                 Assert.That(result.PageShift, Is.EqualTo(expectedShift));
-                Assert.That(_builder.TableFrames, Is.EqualTo(expectedFrames));
+                Assert.That(builder.TableFrames, Is.EqualTo(expectedFrames));
             }
         }
     }
@@ -49,7 +49,7 @@ internal sealed class PageTableBuilderTests
     [Test]
     public void A_range_is_covered_by_small_pages_at_its_ends_and_large_ones_between()
     {
-        _builder.Map(new Gva(G1 - M2 - K4), new Gpa(3 * G1 - M2 - K4), K4 + M2 + G1 + M2 + K4, PageRights.None, PageSize.Shift1G);
+        builder.Map(new Gva(G1 - M2 - K4), new Gpa(3 * G1 - M2 - K4), K4 + M2 + G1 + M2 + K4, PageRights.None, PageSize.Shift1G);
 
         Assert.That(
             new[] { G1 - M2 - K4, G1 - M2, G1, 2 * G1, (2 * G1) + M2 }.Select(gva => Walk(new Gva(gva)).PageShift),
@@ -59,14 +59,14 @@ internal sealed class PageTableBuilderTests
     [Test]
     public void Upper_entries_withhold_nothing_that_a_page_grants()
     {
-        _builder.Map(new Gva(0x1000), new Gpa(0x1000), K4, PageRights.NoExecute);
-        ulong supervisorOnly = _memory[Tables];
-        _builder.Map(new Gva(0x2000), new Gpa(0x2000), K4, PageRights.User | PageRights.Write);
+        builder.Map(new Gva(0x1000), new Gpa(0x1000), K4, PageRights.NoExecute);
+        ulong supervisorOnly = memory[Tables];
+        builder.Map(new Gva(0x2000), new Gpa(0x2000), K4, PageRights.User | PageRights.Write);
 
         using (Assert.EnterMultipleScope())
         {
             Assert.That(supervisorOnly & 0xfff, Is.EqualTo(3));
-            Assert.That(_memory[Tables] & 0xfff, Is.EqualTo(7));
+            Assert.That(memory[Tables] & 0xfff, Is.EqualTo(7));
             Assert.That(Walk(new Gva(0x1000)).Rights, Is.EqualTo(PageRights.NoExecute));
             Assert.That(Walk(new Gva(0x2000)).Rights, Is.EqualTo(PageRights.User | PageRights.Write));
         }
@@ -89,25 +89,25 @@ internal sealed class PageTableBuilderTests
             bool free = !pages.Any(p => Overlap(p.Key, p.Value.Shift, gva, shift));
             if (free)
             {
-                _builder.Map(new Gva(gva), new Gpa(gpa), 1UL << shift, rights, shift);
+                builder.Map(new Gva(gva), new Gpa(gpa), 1UL << shift, rights, shift);
                 pages[gva] = (gpa, shift, rights);
             }
             else
             {
-                Assert.That(() => _builder.Map(new Gva(gva), new Gpa(gpa), 1UL << shift, rights, shift), Throws.InvalidOperationException);
+                Assert.That(() => builder.Map(new Gva(gva), new Gpa(gpa), 1UL << shift, rights, shift), Throws.InvalidOperationException);
                 refused++;
             }
 
             if (random.Next(4) == 0 && pages.Count > 0)
             {
                 (ulong victim, (_, int size, _)) = pages.ElementAt(random.Next(pages.Count));
-                _builder.Unmap(new Gva(victim), 1UL << size);
+                builder.Unmap(new Gva(victim), 1UL << size);
                 pages.Remove(victim);
                 Assert.That(Walk(new Gva(victim)).Failure, Is.EqualTo(WalkFailure.NotPresent));
             }
         }
 
-        TestContext.Out.WriteLine($"{pages.Count} pages left, {refused} mappings refused, {_builder.TableFrames} table frames");
+        TestContext.Out.WriteLine($"{pages.Count} pages left, {refused} mappings refused, {builder.TableFrames} table frames");
         using (Assert.EnterMultipleScope())
         {
             Assert.That(refused, Is.GreaterThan(50));
@@ -133,49 +133,49 @@ internal sealed class PageTableBuilderTests
     [TestCase(0x0UL, 0x10_0000_0000_0000UL, 0x1000UL, "at most 52 bits")]
     public void A_bad_range_is_refused_and_nothing_is_written(ulong gva, ulong gpa, ulong length, string message)
     {
-        int before = _memory.Writes;
+        int before = memory.Writes;
 
         using (Assert.EnterMultipleScope())
         {
             Assert.That(
-                () => _builder.Map(new Gva(gva), new Gpa(gpa), length, PageRights.None),
+                () => builder.Map(new Gva(gva), new Gpa(gpa), length, PageRights.None),
                 Throws.InstanceOf<ArgumentException>().With.Message.Contains(message));
-            Assert.That(_memory.Writes, Is.EqualTo(before));
+            Assert.That(memory.Writes, Is.EqualTo(before));
         }
     }
 
     [TestCase(20)]
     [TestCase(39)]
     public void An_unknown_page_size_is_refused(int shift) =>
-        Assert.That(() => _builder.Map(new Gva(0), new Gpa(0), K4, PageRights.None, shift), Throws.InstanceOf<ArgumentOutOfRangeException>());
+        Assert.That(() => builder.Map(new Gva(0), new Gpa(0), K4, PageRights.None, shift), Throws.InstanceOf<ArgumentOutOfRangeException>());
 
     [Test]
     public void A_mapping_that_overlaps_another_is_refused_as_a_whole()
     {
-        _builder.Map(new Gva(0x20_5000), new Gpa(0x9000), K4, PageRights.None);
-        int before = _memory.Writes;
+        builder.Map(new Gva(0x20_5000), new Gpa(0x9000), K4, PageRights.None);
+        int before = memory.Writes;
 
         using (Assert.EnterMultipleScope())
         {
             Assert.That(
-                () => _builder.Map(new Gva(0x20_0000), new Gpa(0), M2, PageRights.Write, PageSize.Shift2M),
+                () => builder.Map(new Gva(0x20_0000), new Gpa(0), M2, PageRights.Write, PageSize.Shift2M),
                 Throws.InvalidOperationException.With.Message.StartsWith("0x205000 is mapped already, by the PTE at 0x"));
-            Assert.That(_memory.Writes, Is.EqualTo(before));
+            Assert.That(memory.Writes, Is.EqualTo(before));
         }
     }
 
     [Test]
     public void Unmapping_splits_no_page_and_passes_over_no_hole()
     {
-        _builder.Map(new Gva(0), new Gpa(0), M2, PageRights.None, PageSize.Shift2M);
-        _builder.Map(new Gva(M2), new Gpa(0), K4, PageRights.None);
-        int before = _memory.Writes;
+        builder.Map(new Gva(0), new Gpa(0), M2, PageRights.None, PageSize.Shift2M);
+        builder.Map(new Gva(M2), new Gpa(0), K4, PageRights.None);
+        int before = memory.Writes;
 
         using (Assert.EnterMultipleScope())
         {
-            Assert.That(() => _builder.Unmap(new Gva(0x1000), K4), Throws.InvalidOperationException.With.Message.Contains("pages are not split"));
-            Assert.That(() => _builder.Unmap(new Gva(0), M2 + K4 + K4), Throws.InvalidOperationException.With.Message.StartsWith("0x201000 is not mapped"));
-            Assert.That(_memory.Writes, Is.EqualTo(before));
+            Assert.That(() => builder.Unmap(new Gva(0x1000), K4), Throws.InvalidOperationException.With.Message.Contains("pages are not split"));
+            Assert.That(() => builder.Unmap(new Gva(0), M2 + K4 + K4), Throws.InvalidOperationException.With.Message.StartsWith("0x201000 is not mapped"));
+            Assert.That(memory.Writes, Is.EqualTo(before));
             Assert.That(Walk(new Gva(0x1000)).Succeeded, Is.True);
         }
     }
@@ -183,9 +183,9 @@ internal sealed class PageTableBuilderTests
     [Test]
     public void Running_out_of_frames_or_of_memory_is_reported()
     {
-        PageTableBuilder three = new(_memory, new Gpa(0x70_0000), 3 * K4);
+        PageTableBuilder three = new(memory, new Gpa(0x70_0000), 3 * K4);
         Queue<Gfn?> frames = new([new Gfn(0x10), new Gfn(0x900)]);
-        PageTableBuilder beyond = new(_memory, frames.Dequeue);
+        PageTableBuilder beyond = new(memory, frames.Dequeue);
 
         using (Assert.EnterMultipleScope())
         {
@@ -196,17 +196,17 @@ internal sealed class PageTableBuilderTests
             Assert.That(
                 () => beyond.Map(new Gva(0), new Gpa(0), K4, PageRights.None),
                 Throws.InvalidOperationException.With.Message.Contains("cannot be reached at 0x900000: NoSlot"));
-            Assert.That(() => new PageTableBuilder(_memory, new Gpa(0x70_0000), 0), Throws.InvalidOperationException);
-            Assert.That(() => new PageTableBuilder(_memory, new Gpa(0x70_0800), K4), Throws.ArgumentException);
+            Assert.That(() => new PageTableBuilder(memory, new Gpa(0x70_0000), 0), Throws.InvalidOperationException);
+            Assert.That(() => new PageTableBuilder(memory, new Gpa(0x70_0800), K4), Throws.ArgumentException);
         }
     }
 
     [Test]
     public void Tables_in_read_only_memory_translate_and_keep_their_flags()
     {
-        _builder.Map(new Gva(0x1000), new Gpa(0x5000), K4, PageRights.Write);
-        _memory.ReadOnlyFrom = Tables;
-        AccessTables<ArrayGuestMemory> tables = new(_memory);
+        builder.Map(new Gva(0x1000), new Gpa(0x5000), K4, PageRights.Write);
+        memory.ReadOnlyFrom = Tables;
+        AccessTables<ArrayGuestMemory> tables = new(memory);
         PagingState state = State;
         NoWalkObserver nobody = default;
         WalkResult result = PageWalker.Walk(ref tables, state, new Gva(0x1000), new WalkAccess(AccessKind.Write, User: false), ref nobody);
@@ -214,18 +214,18 @@ internal sealed class PageTableBuilderTests
         using (Assert.EnterMultipleScope())
         {
             Assert.That(result.Gpa, Is.EqualTo(new Gpa(0x5000)));
-            Assert.That(_memory[Tables] & 0x20, Is.Zero);
+            Assert.That(memory[Tables] & 0x20, Is.Zero);
         }
     }
 
-    private PagingState State => new(0x8001_0001, _builder.Cr3, 0xa0, 0xd00, AlignmentCheck: true, PhysicalAddressBits: 52);
+    private PagingState State => new(0x8001_0001, builder.Cr3, 0xa0, 0xd00, AlignmentCheck: true, PhysicalAddressBits: 52);
 
     private static bool Overlap(ulong first, int firstShift, ulong second, int secondShift) =>
         first <= second + ((1UL << secondShift) - 1) && second <= first + ((1UL << firstShift) - 1);
 
     private WalkResult Walk(Gva gva)
     {
-        AccessTables<ArrayGuestMemory> tables = new(_memory);
+        AccessTables<ArrayGuestMemory> tables = new(memory);
         NoWalkObserver nobody = default;
         return PageWalker.Walk(ref tables, State, gva, new WalkAccess(AccessKind.Read, User: false), ref nobody);
     }

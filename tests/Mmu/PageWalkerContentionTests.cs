@@ -10,9 +10,9 @@ internal sealed class PageWalkerContentionTests
 {
     private const ulong P = 1, RW = 2, A = 32, D = 64;
 
-    private static readonly Gva s_gva = new(0x0000_1234_5678_9abc);
-    private static readonly PagingState s_state = new(Cr0: 0x8001_0001, Cr3: 0x1000, Cr4: 0x20, Efer: 0xd00, AlignmentCheck: false, PhysicalAddressBits: 40);
-    private static readonly WalkAccess s_write = new(AccessKind.Write, User: false);
+    private static readonly Gva gva = new(0x0000_1234_5678_9abc);
+    private static readonly PagingState Paging = new(Cr0: 0x8001_0001, Cr3: 0x1000, Cr4: 0x20, Efer: 0xd00, AlignmentCheck: false, PhysicalAddressBits: 40);
+    private static readonly WalkAccess write = new(AccessKind.Write, User: false);
 
     [Test]
     public void An_entry_remapped_under_the_walk_is_walked_again()
@@ -98,7 +98,7 @@ internal sealed class PageWalkerContentionTests
     public void Memory_that_vanishes_before_the_flags_are_set_is_unreachable(AccessedPolicy policy, int level)
     {
         (WalkResult result, _, _) = Walk(
-            (_, _) => { }, words => words.Words[2] &= policy == AccessedPolicy.OnUse ? ~A : ulong.MaxValue, writable: false, s_state with { Accessed = policy });
+            (_, _) => { }, words => words.Words[2] &= policy == AccessedPolicy.OnUse ? ~A : ulong.MaxValue, writable: false, Paging with { Accessed = policy });
 
         using (Assert.EnterMultipleScope())
         {
@@ -116,7 +116,7 @@ internal sealed class PageWalkerContentionTests
         NoWalkObserver nobody = default;
         for (int i = 0; i < 5; i++)
         {
-            Assert.That(PageWalker.Walk(ref tables, s_state, s_gva, s_write, ref nobody).Succeeded, Is.True);
+            Assert.That(PageWalker.Walk(ref tables, Paging, gva, write, ref nobody).Succeeded, Is.True);
         }
 
         Assert.That((script.Exchanges, script.Reads), Is.EqualTo((1, 20)));
@@ -130,7 +130,7 @@ internal sealed class PageWalkerContentionTests
         prepare?.Invoke(words);
         ScriptedTables tables = new(words, new ScriptedTables.Script(script) { Writable = writable });
         WalkTrace trace = default;
-        WalkResult result = PageWalker.Walk(ref tables, state ?? s_state, s_gva, s_write, ref trace);
+        WalkResult result = PageWalker.Walk(ref tables, state ?? Paging, gva, write, ref trace);
         return (result, trace, words);
     }
 }

@@ -11,28 +11,28 @@ internal sealed class PageWalkerExhaustiveTests
     private const int MaxPhysicalAddress = 40;
     private const ulong P = 1, RW = 2, US = 4, A = 32, D = 64, PS = 128, NX = 1UL << 63;
 
-    private static readonly Gva s_gva = new(0xffff_8923_4567_89a8);
+    private static readonly Gva gva = new(0xffff_8923_4567_89a8);
 
     // Indexed by level; [0] is the page. Only address bits 32 and up are used, so that any lower bit leads elsewhere.
-    private static readonly ulong[] s_frames = [5UL << 32, 4UL << 32, 3UL << 32, 2UL << 32, 1UL << 32];
+    private static readonly ulong[] frames = [5UL << 32, 4UL << 32, 3UL << 32, 2UL << 32, 1UL << 32];
 
-    private static readonly ulong[] s_addressBits = [0, 1UL << 12, 1UL << 13, 1UL << 20, 1UL << 29, 1UL << 39, 1UL << 40, 1UL << 51];
+    private static readonly ulong[] addressBits = [0, 1UL << 12, 1UL << 13, 1UL << 20, 1UL << 29, 1UL << 39, 1UL << 40, 1UL << 51];
 
-    private readonly SparseTables _tables = new(5);
-    private readonly WalkOracle _oracle = new(MaxPhysicalAddress, s_frames);
-    private readonly List<string> _differences = [];
-    private long _cases;
-    private long _successes;
+    private readonly SparseTables tables = new(5);
+    private readonly WalkOracle oracle = new(MaxPhysicalAddress, frames);
+    private readonly List<string> differences = [];
+    private long cases;
+    private long successes;
 
     [SetUp]
     public void StartEmpty()
     {
-        (_cases, _successes) = (0, 0);
-        _differences.Clear();
-        _tables.Addresses[0] = ulong.MaxValue;
+        (cases, successes) = (0, 0);
+        differences.Clear();
+        tables.Addresses[0] = ulong.MaxValue;
         for (int level = 1; level <= 4; level++)
         {
-            _tables.Addresses[level] = s_frames[level] + (8 * ((s_gva.Value >> (3 + (9 * level))) % 512));
+            tables.Addresses[level] = frames[level] + (8 * ((gva.Value >> (3 + (9 * level))) % 512));
         }
     }
 
@@ -50,10 +50,10 @@ internal sealed class PageWalkerExhaustiveTests
     {
         ulong[] values = new ulong[5];
         Permissive(leaf).CopyTo(values.AsSpan());
-        ulong frame = s_frames[varied - 1];
+        ulong frame = frames[varied - 1];
         foreach (ulong flags in Combinations(P, RW, US, A, D, PS, NX))
         {
-            foreach (ulong addressBit in s_addressBits)
+            foreach (ulong addressBit in addressBits)
             {
                 values[varied] = frame | flags | addressBit;
                 TryEveryAccess(values);
@@ -97,7 +97,7 @@ internal sealed class PageWalkerExhaustiveTests
         ulong[] values = new ulong[5];
         for (int level = 4; level >= 1; level--)
         {
-            values[level] = s_frames[level - 1] | P | RW | US | (level == leaf && leaf > 1 ? PS : 0);
+            values[level] = frames[level - 1] | P | RW | US | (level == leaf && leaf > 1 ? PS : 0);
         }
 
         return values;
@@ -128,7 +128,7 @@ internal sealed class PageWalkerExhaustiveTests
                 AccessedPolicy policy = (variant & 2) != 0 ? AccessedPolicy.OnUse : AccessedPolicy.OnSuccess;
                 PagingState state = new(
                     Cr0: 0x8000_0001 | ((control & 1) != 0 ? 1UL << 16 : 0),
-                    Cr3: s_frames[4],
+                    Cr3: frames[4],
                     Cr4: 0x20 | ((control & 4) != 0 ? 1UL << 20 : 0) | ((control & 8) != 0 ? 1UL << 21 : 0),
                     Efer: 0x500 | ((control & 2) != 0 ? 1UL << 11 : 0),
                     AlignmentCheck: (control & 16) != 0,
@@ -151,25 +151,25 @@ internal sealed class PageWalkerExhaustiveTests
     private void Try(ReadOnlySpan<ulong> entries, in PagingState state, WalkAccess access, int facts)
     {
         Span<ulong> after = stackalloc ulong[5];
-        WalkOracle.Expected expected = _oracle.Predict(entries, after, facts, state.Page1G, state.Accessed == AccessedPolicy.OnUse);
-        entries.CopyTo(_tables.Words);
-        SparseTables tables = _tables;
+        WalkOracle.Expected expected = oracle.Predict(entries, after, facts, state.Page1G, state.Accessed == AccessedPolicy.OnUse);
+        entries.CopyTo(this.tables.Words);
+        SparseTables tables = this.tables;
         NoWalkObserver nobody = default;
-        WalkResult actual = PageWalker.Walk(ref tables, state, s_gva, access, ref nobody);
-        _cases++;
-        _successes += actual.Succeeded ? 1 : 0;
+        WalkResult actual = PageWalker.Walk(ref tables, state, gva, access, ref nobody);
+        cases++;
+        successes += actual.Succeeded ? 1 : 0;
 
         bool same = actual.Failure == expected.Failure
             && actual.Level == expected.Level
             && actual.ErrorCode == expected.Code
             && actual.ReservedMask == expected.Reserved
-            && actual.EntryAddress.Value == _tables.Addresses[expected.Level] + Redirected(entries, expected.Level, expected.Failure)
-            && _tables.Words.SequenceEqual(after);
+            && actual.EntryAddress.Value == tables.Addresses[expected.Level] + Redirected(entries, expected.Level, expected.Failure)
+            && tables.Words.SequenceEqual(after);
         if (same && actual.Succeeded)
         {
             int shift = 3 + (9 * expected.Level);
             same = actual.PageShift == shift
-                && actual.Gpa.Value == expected.Frame + (s_gva.Value % (1UL << shift))
+                && actual.Gpa.Value == expected.Frame + (gva.Value % (1UL << shift))
                 && actual.Rights == expected.Rights
                 && actual.Entry.Raw == after[expected.Level];
         }
@@ -178,9 +178,9 @@ internal sealed class PageWalkerExhaustiveTests
             same = actual.Gpa.Value == 0 && actual.PageShift == 0 && actual.Rights == 0;
         }
 
-        if (!same && _differences.Count < 5)
+        if (!same && differences.Count < 5)
         {
-            _differences.Add(
+            differences.Add(
                 $"entries {string.Join(' ', entries.ToArray()[1..].Select(e => $"{e:x}"))}, {state}, {access}: expected {expected}, "
                 + $"got {actual.Failure} at level {actual.Level} code {actual.ErrorCode} gpa {actual.Gpa} rights {actual.Rights}, "
                 + $"reserved {actual.ReservedMask:x}");
@@ -189,16 +189,16 @@ internal sealed class PageWalkerExhaustiveTests
 
     /// <summary>How far from its usual place a missing table is looked for: by the address bits added to the entry above.</summary>
     private static ulong Redirected(ReadOnlySpan<ulong> entries, int level, WalkFailure failure) =>
-        failure == WalkFailure.EntryUnreachable ? (entries[level + 1] & 0x000f_ffff_ffff_f000) - s_frames[level] : 0;
+        failure == WalkFailure.EntryUnreachable ? (entries[level + 1] & 0x000f_ffff_ffff_f000) - frames[level] : 0;
 
     private void Report(int expectedCases)
     {
-        TestContext.Out.WriteLine($"{_cases} walks, {_successes} translated, {_cases - _successes} faulted");
+        TestContext.Out.WriteLine($"{cases} walks, {successes} translated, {cases - successes} faulted");
         using (Assert.EnterMultipleScope())
         {
-            Assert.That(_differences, Is.Empty);
-            Assert.That(_cases, Is.EqualTo(expectedCases));
-            Assert.That(_successes, Is.GreaterThan(0).And.LessThan(_cases));
+            Assert.That(differences, Is.Empty);
+            Assert.That(cases, Is.EqualTo(expectedCases));
+            Assert.That(successes, Is.GreaterThan(0).And.LessThan(cases));
         }
     }
 }

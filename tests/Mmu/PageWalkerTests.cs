@@ -10,9 +10,9 @@ internal sealed class PageWalkerTests
     private const ulong P = 1, RW = 2, US = 4, A = 32, PS = 128;
     private const ulong TableFlags = P | RW | US | A;
 
-    private static readonly Gva s_gva = new(0x0000_1234_5678_9abc);
-    private static readonly PagingState s_state = new(Cr0: 0x8001_0001, Cr3: 0x1000, Cr4: 0x20, Efer: 0xd00, AlignmentCheck: false, PhysicalAddressBits: 40);
-    private static readonly WalkAccess s_read = new(AccessKind.Read, User: false);
+    private static readonly Gva Address = new(0x0000_1234_5678_9abc);
+    private static readonly PagingState Paging = new(Cr0: 0x8001_0001, Cr3: 0x1000, Cr4: 0x20, Efer: 0xd00, AlignmentCheck: false, PhysicalAddressBits: 40);
+    private static readonly WalkAccess read = new(AccessKind.Read, User: false);
 
     [TestCase(0x0000_0000_0000_0000UL, true)]
     [TestCase(0x0000_7fff_ffff_ffffUL, true)]
@@ -28,7 +28,7 @@ internal sealed class PageWalkerTests
     {
         SparseTables nothing = new(1);
         NoWalkObserver nobody = default;
-        WalkResult result = PageWalker.Walk(ref nothing, s_state, new Gva(gva), s_read, ref nobody);
+        WalkResult result = PageWalker.Walk(ref nothing, Paging, new Gva(gva), read, ref nobody);
 
         using (Assert.EnterMultipleScope())
         {
@@ -59,9 +59,9 @@ internal sealed class PageWalkerTests
                         tables.Words[level] |= 1UL << bit;
                         bool ps = (tables.Words[level] & PS) != 0;
                         ulong expected = tables.Words[level] & SdmPagingRules.Reserved(level, ps, nxe, page1G, maxPhysicalAddress);
-                        PagingState state = s_state with { Efer = nxe ? 0xd00u : 0x500u, PhysicalAddressBits = maxPhysicalAddress, Page1G = page1G };
+                        PagingState state = Paging with { Efer = nxe ? 0xd00u : 0x500u, PhysicalAddressBits = maxPhysicalAddress, Page1G = page1G };
                         NoWalkObserver nobody = default;
-                        WalkResult result = PageWalker.Walk(ref tables, state, s_gva, s_read, ref nobody);
+                        WalkResult result = PageWalker.Walk(ref tables, state, Address, read, ref nobody);
                         ulong actual = result.Level == level ? result.ReservedMask : 0;
                         cases++;
                         if (actual != expected)
@@ -85,9 +85,9 @@ internal sealed class PageWalkerTests
     public void Cr3_contributes_only_the_address_of_the_table()
     {
         SparseTables tables = TablesFor(leaf: 1, out ulong page);
-        PagingState state = s_state with { Cr3 = s_state.Cr3 | 0x8000_0000_0000_0fff };
+        PagingState state = Paging with { Cr3 = Paging.Cr3 | 0x8000_0000_0000_0fff };
         NoWalkObserver nobody = default;
-        WalkResult result = PageWalker.Walk(ref tables, state, s_gva, s_read, ref nobody);
+        WalkResult result = PageWalker.Walk(ref tables, state, Address, read, ref nobody);
 
         Assert.That(result.Gpa, Is.EqualTo(new Gpa(page | 0xabc)));
     }
@@ -107,7 +107,7 @@ internal sealed class PageWalkerTests
         SparseTables tables = TablesFor(leaf: 1, out ulong page);
         tables.Words[1] = page | P | bits;
         NoWalkObserver nobody = default;
-        WalkResult result = PageWalker.Walk(ref tables, s_state with { Cr4 = cr4 }, s_gva, s_read, ref nobody);
+        WalkResult result = PageWalker.Walk(ref tables, Paging with { Cr4 = cr4 }, Address, read, ref nobody);
 
         using (Assert.EnterMultipleScope())
         {
@@ -123,7 +123,7 @@ internal sealed class PageWalkerTests
         tables.Words[3] &= ~RW;
         tables.Words[1] &= ~RW;
         NoWalkObserver nobody = default;
-        WalkResult result = PageWalker.Walk(ref tables, s_state, s_gva, new WalkAccess(AccessKind.Write, User: false), ref nobody);
+        WalkResult result = PageWalker.Walk(ref tables, Paging, Address, new WalkAccess(AccessKind.Write, User: false), ref nobody);
 
         using (Assert.EnterMultipleScope())
         {
@@ -149,7 +149,7 @@ internal sealed class PageWalkerTests
         Assert.That(GC.GetAllocatedBytesForCurrentThread() - before, Is.Zero);
     }
 
-    /// <summary>Tables that map <see cref="s_gva"/> with all rights and A set above the leaf; words are indexed by level.</summary>
+    /// <summary>Tables that map <see cref="Address"/> with all rights and A set above the leaf; words are indexed by level.</summary>
     internal static SparseTables TablesFor(int leaf, out ulong page)
     {
         page = leaf == 1 ? 0x1234_5000u : leaf == 2 ? 0x1220_0000u : 0xc000_0000u;
@@ -158,7 +158,7 @@ internal sealed class PageWalkerTests
         for (int level = 4; level >= 1; level--)
         {
             ulong table = (ulong)(5 - level) * 0x1000;
-            tables.Addresses[level] = table + (((s_gva.Value >> (3 + (9 * level))) & 511) * 8);
+            tables.Addresses[level] = table + (((Address.Value >> (3 + (9 * level))) & 511) * 8);
             tables.Words[level] = (level == leaf ? page : table + 0x1000) | TableFlags | (level == leaf && leaf > 1 ? PS : 0);
         }
 
@@ -169,8 +169,8 @@ internal sealed class PageWalkerTests
     {
         NoWalkObserver nobody = default;
         tables.Words[1] &= ~A;
-        _ = PageWalker.Walk(ref tables, s_state, s_gva, s_read, ref trace);
-        _ = PageWalker.Walk(ref tables, s_state, s_gva, new WalkAccess(AccessKind.Write, User: true), ref nobody);
-        _ = PageWalker.Walk(ref tables, s_state with { Cr3 = 0x9000 }, s_gva, s_read, ref nobody);
+        _ = PageWalker.Walk(ref tables, Paging, Address, read, ref trace);
+        _ = PageWalker.Walk(ref tables, Paging, Address, new WalkAccess(AccessKind.Write, User: true), ref nobody);
+        _ = PageWalker.Walk(ref tables, Paging with { Cr3 = 0x9000 }, Address, read, ref nobody);
     }
 }

@@ -10,7 +10,7 @@ internal static class SdmPagingRules
     public const int FactBits = 14;
 
     // kind: r, w, x.  mode: u = user, s = explicit supervisor, i = implicit supervisor.  U W NX: of the page, over all levels.
-    private static readonly (string Row, WalkFailure Outcome)[] s_accessRows =
+    private static readonly (string Row, WalkFailure Outcome)[] AccessRows =
     [
         //kind mode U W NX  WP NXE SMEP SMAP AC
         ("rwx  u    0 - -   -  -   -    -    -", WalkFailure.UserAccessToSupervisorPage),
@@ -24,7 +24,7 @@ internal static class SdmPagingRules
     ];
 
     // Levels, bits from-to (M = MAXPHYADDR), and when they are reserved.
-    private static readonly (string Levels, string Bits, Func<bool, bool, bool, bool> When)[] s_reservedRows =
+    private static readonly (string Levels, string Bits, Func<bool, bool, bool, bool> When)[] ReservedRows =
     [
         ("4 3 2 1", "M-51", (ps, nxe, page1G) => true),
         ("4 3 2 1", "63-63", (ps, nxe, page1G) => !nxe),
@@ -40,7 +40,7 @@ internal static class SdmPagingRules
         WalkFailure[] outcomes = new WalkFailure[1 << FactBits];
         for (int facts = 0; facts < outcomes.Length; facts++)
         {
-            foreach ((string row, WalkFailure outcome) in s_accessRows)
+            foreach ((string row, WalkFailure outcome) in AccessRows)
             {
                 if (Matches(row.Split(' ', StringSplitOptions.RemoveEmptyEntries), facts))
                 {
@@ -57,7 +57,7 @@ internal static class SdmPagingRules
     public static ulong Reserved(int level, bool ps, bool nxe, bool page1G, int maxPhysicalAddress)
     {
         ulong mask = 0;
-        foreach ((string levels, string bits, Func<bool, bool, bool, bool> when) in s_reservedRows)
+        foreach ((string levels, string bits, Func<bool, bool, bool, bool> when) in ReservedRows)
         {
             string[] ends = bits.Split('-');
             int from = ends[0] == "M" ? maxPhysicalAddress : int.Parse(ends[0]);

@@ -9,64 +9,64 @@ internal sealed class WalkDescriptionTests
 {
     private const ulong Wp = 1 << 16, Smep = 1 << 20, Smap = 1 << 21, Nxe = 1 << 11;
 
-    private static readonly Gva s_gva = new(0x0000_1234_5678_9abc);
+    private static readonly Gva gva = new(0x0000_1234_5678_9abc);
 
-    private static readonly WalkAccess s_read = new(AccessKind.Read, User: false);
-    private static readonly WalkAccess s_write = new(AccessKind.Write, User: false);
-    private static readonly WalkAccess s_fetch = new(AccessKind.Execute, User: false);
-    private static readonly WalkAccess s_userWrite = new(AccessKind.Write, User: true);
-    private static readonly WalkAccess s_implicitRead = new(AccessKind.Read, User: true, Implicit: true);
+    private static readonly WalkAccess Read = new(AccessKind.Read, User: false);
+    private static readonly WalkAccess Write = new(AccessKind.Write, User: false);
+    private static readonly WalkAccess Fetch = new(AccessKind.Execute, User: false);
+    private static readonly WalkAccess userWrite = new(AccessKind.Write, User: true);
+    private static readonly WalkAccess implicitRead = new(AccessKind.Read, User: true, Implicit: true);
 
-    private static readonly object[] s_cases =
+    private static readonly object[] cases =
     [
-        new object[] { 1, 1, 0x1234_5067UL, 0UL, s_read, "0x123456789abc is at 0x12345abc, mapped by PTE at 0x4c48 = 0x0000000012345067." },
-        new object[] { 1, 3, 0x0UL, 0UL, s_read, "PDPTE at 0x2688 = 0x0000000000000000: P is 0." },
-        new object[] { 1, 4, 0x20a7UL, 0UL, s_read, "PML4E at 0x1120 = 0x00000000000020a7: bit 7 (PS) is 1, which is reserved in a PML4E." },
-        new object[] { 1, 3, 0x30a7UL, 0UL, s_read, "PDPTE at 0x2688 = 0x00000000000030a7: bit 7 (PS) is 1 and 1 GiB pages are not supported." },
-        new object[] { 1, 1, 0x8000_0000_1234_5027UL, 0UL, s_read, "PTE at 0x4c48 = 0x8000000012345027: bit 63 (NX) is 1 and IA32_EFER.NXE is 0." },
+        new object[] { 1, 1, 0x1234_5067UL, 0UL, Read, "0x123456789abc is at 0x12345abc, mapped by PTE at 0x4c48 = 0x0000000012345067." },
+        new object[] { 1, 3, 0x0UL, 0UL, Read, "PDPTE at 0x2688 = 0x0000000000000000: P is 0." },
+        new object[] { 1, 4, 0x20a7UL, 0UL, Read, "PML4E at 0x1120 = 0x00000000000020a7: bit 7 (PS) is 1, which is reserved in a PML4E." },
+        new object[] { 1, 3, 0x30a7UL, 0UL, Read, "PDPTE at 0x2688 = 0x00000000000030a7: bit 7 (PS) is 1 and 1 GiB pages are not supported." },
+        new object[] { 1, 1, 0x8000_0000_1234_5027UL, 0UL, Read, "PTE at 0x4c48 = 0x8000000012345027: bit 63 (NX) is 1 and IA32_EFER.NXE is 0." },
         new object[]
         {
-            1, 1, 0x8008_0100_1234_5027UL, 0UL, s_read,
+            1, 1, 0x8008_0100_1234_5027UL, 0UL, Read,
             "PTE at 0x4c48 = 0x8008010012345027: bit 63 (NX) is 1 and IA32_EFER.NXE is 0; bits 40, 51 are 1 at or above MAXPHYADDR, which is 40.",
         },
-        new object[] { 2, 2, 0x1230_60a7UL, 0UL, s_read, "PDE at 0x3598 = 0x00000000123060a7: bits 13, 14, 20 are 1 below the address of a 2 MiB page." },
-        new object[] { 1, 1, 0x1234_5023UL, 0UL, s_userWrite, "PTE at 0x4c48 = 0x0000000012345023: U/S is 0 and the access is a user write." },
-        new object[] { 1, 1, 0x1234_5021UL, Wp, s_write, "PTE at 0x4c48 = 0x0000000012345021: R/W is 0 and the access is a supervisor write with CR0.WP = 1." },
-        new object[] { 1, 2, 0x4025UL, 0UL, s_userWrite, "PDE at 0x3598 = 0x0000000000004025: R/W is 0 and the access is a user write." },
+        new object[] { 2, 2, 0x1230_60a7UL, 0UL, Read, "PDE at 0x3598 = 0x00000000123060a7: bits 13, 14, 20 are 1 below the address of a 2 MiB page." },
+        new object[] { 1, 1, 0x1234_5023UL, 0UL, userWrite, "PTE at 0x4c48 = 0x0000000012345023: U/S is 0 and the access is a user write." },
+        new object[] { 1, 1, 0x1234_5021UL, Wp, Write, "PTE at 0x4c48 = 0x0000000012345021: R/W is 0 and the access is a supervisor write with CR0.WP = 1." },
+        new object[] { 1, 2, 0x4025UL, 0UL, userWrite, "PDE at 0x3598 = 0x0000000000004025: R/W is 0 and the access is a user write." },
         new object[]
         {
-            1, 4, 0x8000_0000_0000_2023UL, Nxe, s_fetch,
+            1, 4, 0x8000_0000_0000_2023UL, Nxe, Fetch,
             "PML4E at 0x1120 = 0x8000000000002023: NX is 1 and the access is a supervisor instruction fetch with IA32_EFER.NXE = 1.",
         },
         new object[]
         {
-            1, 1, 0x1234_5027UL, Smep, s_fetch,
+            1, 1, 0x1234_5027UL, Smep, Fetch,
             "PTE at 0x4c48 = 0x0000000012345027: U/S is 1 here and at every level above, and the access is a supervisor instruction fetch with CR4.SMEP = 1.",
         },
         new object[]
         {
-            1, 1, 0x1234_5027UL, Smap, s_read,
+            1, 1, 0x1234_5027UL, Smap, Read,
             "PTE at 0x4c48 = 0x0000000012345027: U/S is 1 here and at every level above, and the access is a supervisor read with CR4.SMAP = 1 and RFLAGS.AC = 0.",
         },
         new object[]
         {
-            1, 1, 0x1234_5027UL, Smap, s_implicitRead,
+            1, 1, 0x1234_5027UL, Smap, implicitRead,
             "PTE at 0x4c48 = 0x0000000012345027: U/S is 1 here and at every level above, and the access is an implicit supervisor read with CR4.SMAP = 1, "
             + "which RFLAGS.AC does not exempt.",
         },
-        new object[] { 1, 3, 0x9027UL, 0UL, s_read, "PDE at 0x9598: no memory is there, so the entry counts as not present." },
+        new object[] { 1, 3, 0x9027UL, 0UL, Read, "PDE at 0x9598: no memory is there, so the entry counts as not present." },
     ];
 
-    [TestCaseSource(nameof(s_cases))]
+    [TestCaseSource(nameof(cases))]
     public void A_walk_explains_itself_in_one_sentence(int leaf, int level, ulong entry, ulong bits, WalkAccess access, string expected)
     {
         SparseTables tables = PageWalkerTests.TablesFor(leaf, out _);
         tables.Words[level] = entry;
         PagingState state = new(bits & Wp, 0x1000, bits & (Smep | Smap), bits & Nxe, AlignmentCheck: false, PhysicalAddressBits: 40, Page1G: false);
         NoWalkObserver nobody = default;
-        WalkResult result = PageWalker.Walk(ref tables, state, s_gva, access, ref nobody);
+        WalkResult result = PageWalker.Walk(ref tables, state, gva, access, ref nobody);
 
-        Assert.That(WalkDescription.Describe(result, s_gva, access, state), Is.EqualTo(expected));
+        Assert.That(WalkDescription.Describe(result, gva, access, state), Is.EqualTo(expected));
     }
 
     [Test]
@@ -78,10 +78,10 @@ internal sealed class WalkDescriptionTests
         using (Assert.EnterMultipleScope())
         {
             Assert.That(
-                WalkDescription.Describe(nonCanonical, new Gva(0x8000_0000_0000), s_read, default),
+                WalkDescription.Describe(nonCanonical, new Gva(0x8000_0000_0000), Read, default),
                 Is.EqualTo("0x800000000000 is not canonical: bits 63:47 are not all equal."));
             Assert.That(
-                WalkDescription.Describe(contended, s_gva, s_read, default),
+                WalkDescription.Describe(contended, gva, Read, default),
                 Is.EqualTo("PTE at 0x4c48 = 0x0000000000000003: it kept changing while its A and D flags were being set, in 64 walks."));
         }
     }
@@ -92,7 +92,7 @@ internal sealed class WalkDescriptionTests
         foreach (WalkFailure failure in Enum.GetValues<WalkFailure>())
         {
             WalkResult result = new() { Failure = failure, Level = 1 };
-            Assert.That(WalkDescription.Describe(result, s_gva, s_read, default), Does.EndWith("."), $"{failure}");
+            Assert.That(WalkDescription.Describe(result, gva, Read, default), Does.EndWith("."), $"{failure}");
         }
     }
 
@@ -104,7 +104,7 @@ internal sealed class WalkDescriptionTests
         tables.Words[2] &= ~4UL;
         WalkTrace trace = default;
         PagingState state = new(0, 0x1000, 0, Nxe, AlignmentCheck: false, PhysicalAddressBits: 40);
-        _ = PageWalker.Walk(ref tables, state, s_gva, s_write, ref trace);
+        _ = PageWalker.Walk(ref tables, state, gva, Write, ref trace);
 
         const PageRights upper = PageRights.User | PageRights.Write | PageRights.NoExecute;
         Assert.That(trace.Steps.ToArray(), Is.EqualTo(new WalkStep[]

@@ -5,9 +5,9 @@ namespace Quadwalk.Tests;
 /// <summary>What a walk must return and leave in memory, looked up in <see cref="SdmPagingRules"/>.</summary>
 internal sealed class WalkOracle(int maxPhysicalAddress, ulong[] tableOf)
 {
-    private readonly WalkFailure[] _access = SdmPagingRules.AccessOutcomes();
-    private readonly Dictionary<(WalkFailure, int), PageFaultCode> _codes = [];
-    private readonly ulong[] _reserved =
+    private readonly WalkFailure[] access = SdmPagingRules.AccessOutcomes();
+    private readonly Dictionary<(WalkFailure, int), PageFaultCode> codes = [];
+    private readonly ulong[] reservedMasks =
     [
         .. Enumerable.Range(0, 64).Select(i => i < 8 || i >= 40
             ? 0 : SdmPagingRules.Reserved(i >> 3, (i & 4) != 0, (i & 2) != 0, (i & 1) != 0, maxPhysicalAddress)),
@@ -29,7 +29,7 @@ internal sealed class WalkOracle(int maxPhysicalAddress, ulong[] tableOf)
         {
             ulong entry = entries[level];
             bool ps = Bit(entry, 7);
-            ulong reserved = entry & _reserved[(level << 3) | (ps ? 4 : 0) | (nxe ? 2 : 0) | (page1G ? 1 : 0)];
+            ulong reserved = entry & reservedMasks[(level << 3) | (ps ? 4 : 0) | (nxe ? 2 : 0) | (page1G ? 1 : 0)];
             WalkFailure failure =
                 !reachable ? WalkFailure.EntryUnreachable
                 : !Bit(entry, 0) ? WalkFailure.NotPresent
@@ -55,7 +55,7 @@ internal sealed class WalkOracle(int maxPhysicalAddress, ulong[] tableOf)
         }
 
         int page = (user ? SdmPagingRules.PageU : 0) | (write ? SdmPagingRules.PageW : 0) | (noExecute ? SdmPagingRules.PageNX : 0);
-        WalkFailure denied = _access[facts | page];
+        WalkFailure denied = access[facts | page];
         if (denied != WalkFailure.None)
         {
             return new Expected(denied, Blame(denied, entries, leaf), Code(denied, facts), 0, 0, 0);
@@ -95,10 +95,10 @@ internal sealed class WalkOracle(int maxPhysicalAddress, ulong[] tableOf)
 
     private PageFaultCode Code(WalkFailure failure, int facts)
     {
-        if (!_codes.TryGetValue((failure, facts), out PageFaultCode code))
+        if (!codes.TryGetValue((failure, facts), out PageFaultCode code))
         {
             code = SdmPagingRules.ErrorCode(failure, facts);
-            _codes.Add((failure, facts), code);
+            codes.Add((failure, facts), code);
         }
 
         return code;

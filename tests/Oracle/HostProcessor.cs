@@ -17,16 +17,16 @@ public sealed unsafe class HostProcessor : IDisposable
     private const ulong TestedFlags = HostState.StatusFlags | HostState.DirectionFlag;
     private const int MaxInstructionLength = 15;
 
-    private readonly StubMemory _memory = new();
-    private readonly StubControl* _control;
-    private readonly StubTemplate _plain;
-    private readonly StubTemplate _ownStack;
-    private readonly Dictionary<UInt128, nint> _stubs = [];
-    private UInt128 _lastKey;
-    private nint _lastStub;
-    private int _used;
-    private bool _recycled;
-    private bool _disposed;
+    private readonly StubMemory memory = new();
+    private readonly StubControl* control;
+    private readonly StubTemplate plain;
+    private readonly StubTemplate ownStack;
+    private readonly Dictionary<UInt128, nint> stubs = [];
+    private UInt128 lastKey;
+    private nint lastStub;
+    private int used;
+    private bool recycled;
+    private bool disposed;
 
     /// <exception cref="PlatformNotSupportedException">Not an x64 Linux host.</exception>
     public HostProcessor()
@@ -36,9 +36,9 @@ public sealed unsafe class HostProcessor : IDisposable
             throw new PlatformNotSupportedException("the host processor is an oracle on x64 Linux only");
         }
 
-        _control = (StubControl*)_memory.Control;
-        _plain = new StubTemplate(_control, ownStackPointer: false);
-        _ownStack = new StubTemplate(_control, ownStackPointer: true);
+        control = (StubControl*)memory.Control;
+        plain = new StubTemplate(control, ownStackPointer: false);
+        ownStack = new StubTemplate(control, ownStackPointer: true);
     }
 
     public static bool IsSupported => OperatingSystem.IsLinux() && RuntimeInformation.ProcessArchitecture == Architecture.X64;
@@ -48,16 +48,16 @@ public sealed unsafe class HostProcessor : IDisposable
     {
         get
         {
-            ObjectDisposedException.ThrowIf(_disposed, this);
-            return new Span<byte>(_memory.Scratch, ScratchSize);
+            ObjectDisposedException.ThrowIf(disposed, this);
+            return new Span<byte>(memory.Scratch, ScratchSize);
         }
     }
 
     /// <summary>The address of <see cref="Scratch"/>, a multiple of 4096.</summary>
-    public ulong ScratchAddress => (ulong)_memory.Scratch;
+    public ulong ScratchAddress => (ulong)memory.Scratch;
 
     /// <summary>Stubs held; returns to zero whenever the code memory fills.</summary>
-    public int CachedStubs => _stubs.Count;
+    public int CachedStubs => stubs.Count;
 
     /// <summary>
     /// Loads <paramref name="state"/>, runs the instruction and stores the state it leaves. RSP is the host's own
@@ -85,25 +85,25 @@ public sealed unsafe class HostProcessor : IDisposable
     public bool RunBranch(ReadOnlySpan<byte> instruction, ref HostState state)
     {
         Call(instruction, StubKind.Branch, ref state);
-        return _control->Taken != 0;
+        return control->Taken != 0;
     }
 
     public void Dispose()
     {
-        _disposed = true;
-        _memory.Dispose();
+        disposed = true;
+        memory.Dispose();
     }
 
     private void Call(ReadOnlySpan<byte> instruction, StubKind kind, ref HostState state)
     {
-        ObjectDisposedException.ThrowIf(_disposed, this);
+        ObjectDisposedException.ThrowIf(disposed, this);
         if ((state.Mxcsr & 0xFFFF_1F80) != HostState.DefaultMxcsr)
         {
             ThrowMxcsr(state.Mxcsr);
         }
 
         UInt128 key = Key(instruction, kind);
-        nint stub = key == _lastKey ? _lastStub : Find(key, instruction, kind);
+        nint stub = key == lastKey ? lastStub : Find(key, instruction, kind);
         state.Rflags = (state.Rflags & TestedFlags) | 2;
         fixed (HostState* pointer = &state)
         {
@@ -129,36 +129,36 @@ public sealed unsafe class HostProcessor : IDisposable
 
     private nint Find(UInt128 key, ReadOnlySpan<byte> instruction, StubKind kind)
     {
-        if (!_stubs.TryGetValue(key, out nint stub))
+        if (!stubs.TryGetValue(key, out nint stub))
         {
             stub = Emit(instruction, kind);
-            _stubs.Add(key, stub);
+            stubs.Add(key, stub);
         }
 
-        _lastKey = key;
-        _lastStub = stub;
+        lastKey = key;
+        lastStub = stub;
         return stub;
     }
 
     private nint Emit(ReadOnlySpan<byte> instruction, StubKind kind)
     {
-        StubTemplate template = kind == StubKind.OwnStack ? _ownStack : _plain;
+        StubTemplate template = kind == StubKind.OwnStack ? ownStack : plain;
         byte[] tested = kind == StubKind.Branch
             ? [.. StubRules.Retarget(instruction, template.NotTaken.Length), .. template.NotTaken, .. template.Taken]
             : StubRules.CheckFallsThrough(instruction);
         byte[] stub = [.. template.Prologue, .. tested, .. template.Epilogue];
 
-        if (_used + stub.Length > StubMemory.CodeSize)
+        if (used + stub.Length > StubMemory.CodeSize)
         {
-            _stubs.Clear();
-            _used = 0;
-            _recycled = true;
+            stubs.Clear();
+            used = 0;
+            recycled = true;
         }
 
-        stub.CopyTo(_memory.WritableCode[_used..]);
-        nint entry = (nint)(_memory.Code + _used);
-        _used += (stub.Length + 63) & ~63;
-        if (_recycled)
+        stub.CopyTo(memory.WritableCode[used..]);
+        nint entry = (nint)(memory.Code + used);
+        used += (stub.Length + 63) & ~63;
+        if (recycled)
         {
             // SDM vol. 3, 9.1.3: code changed through another linear address needs a serializing instruction before it runs.
             _ = X86Base.CpuId(0, 0);

@@ -9,7 +9,7 @@ namespace Quadwalk.Tests;
 public sealed class HostProcessorTests
 {
     private const ulong CF = 1, PF = 4, AF = 0x10, ZF = 0x40, SF = 0x80, DF = 0x400, OF = 0x800;
-    private HostProcessor _host = null!;
+    private HostProcessor host = null!;
 
     [OneTimeSetUp]
     public void Open()
@@ -19,14 +19,14 @@ public sealed class HostProcessorTests
             Assert.Ignore("needs an x64 Linux host");
         }
 
-        _host = new HostProcessor();
+        host = new HostProcessor();
     }
 
     [OneTimeTearDown]
-    public void Close() => _host?.Dispose();
+    public void Close() => host?.Dispose();
 
     [SetUp]
-    public void ClearScratch() => _host.Scratch.Clear();
+    public void ClearScratch() => host.Scratch.Clear();
 
     [TestCase("01D8", 1ul, 2ul, 0ul, 3ul, 2ul, PF, TestName = "add eax, ebx")]
     [TestCase("4801D8", ulong.MaxValue, 1ul, 0ul, 0ul, 1ul, CF | PF | AF | ZF, TestName = "add rax, rbx carries out")]
@@ -51,7 +51,7 @@ public sealed class HostProcessorTests
         want[Register.RBX] = wantB;
         want.Rflags = wantFlags | 2;
 
-        _host.Run(Convert.FromHexString(code), ref state);
+        host.Run(Convert.FromHexString(code), ref state);
 
         AssertSame(state, want);
     }
@@ -64,7 +64,7 @@ public sealed class HostProcessorTests
         state.Mxcsr = 0xFFFF;
         HostState want = state;
 
-        _host.Run([0x90], ref state);
+        host.Run([0x90], ref state);
 
         AssertSame(state, want);
     }
@@ -76,10 +76,10 @@ public sealed class HostProcessorTests
         HostState state = new();
         state[Register.RAX] = rax;
         state[Register.RCX] = source;
-        state[Register.RBX] = _host.ScratchAddress;
+        state[Register.RBX] = host.ScratchAddress;
         Word(0) = memory;
 
-        _host.Run(Encode(c => c.@lock.cmpxchg(__qword_ptr[rbx], rcx)), ref state);
+        host.Run(Encode(c => c.@lock.cmpxchg(__qword_ptr[rbx], rcx)), ref state);
 
         using (Assert.EnterMultipleScope())
         {
@@ -99,7 +99,7 @@ public sealed class HostProcessorTests
         want.Xmm[1] = Singles(1.5f, 0, 1e30f, float.PositiveInfinity);
         want.Mxcsr |= 0x20;
 
-        _host.Run(Encode(c => c.addps(xmm1, xmm9)), ref state);
+        host.Run(Encode(c => c.addps(xmm1, xmm9)), ref state);
 
         AssertSame(state, want);
     }
@@ -109,12 +109,12 @@ public sealed class HostProcessorTests
     [TestCase(0x3F80u, 0x3FBC71C71C71C71Bul, TestName = "mulsd downward")]
     public void MulsdRoundsAsMxcsrSays(uint mxcsr, ulong want)
     {
-        double third = 1.0 / _host.Scratch.Length * 4096;
+        double third = 1.0 / host.Scratch.Length * 4096;
         HostState state = new() { Mxcsr = mxcsr };
         state.Xmm[0] = new UInt128(42, BitConverter.DoubleToUInt64Bits(third));
         state.Xmm[1] = new UInt128(43, BitConverter.DoubleToUInt64Bits(third));
 
-        _host.Run(Encode(c => c.mulsd(xmm0, xmm1)), ref state);
+        host.Run(Encode(c => c.mulsd(xmm0, xmm1)), ref state);
 
         using (Assert.EnterMultipleScope())
         {
@@ -129,20 +129,20 @@ public sealed class HostProcessorTests
     [TestCase(DF, 4, 0x804, -5)]
     public void RepMovsbCopiesInScratch(ulong flags, int source, int destination, int step)
     {
-        "quack"u8.CopyTo(_host.Scratch);
+        "quack"u8.CopyTo(host.Scratch);
         HostState state = new() { Rflags = flags };
-        state[Register.RSI] = _host.ScratchAddress + (uint)source;
-        state[Register.RDI] = _host.ScratchAddress + (uint)destination;
+        state[Register.RSI] = host.ScratchAddress + (uint)source;
+        state[Register.RDI] = host.ScratchAddress + (uint)destination;
         state[Register.RCX] = 5;
 
-        _host.Run([0xF3, 0xA4], ref state);
+        host.Run([0xF3, 0xA4], ref state);
 
         using (Assert.EnterMultipleScope())
         {
-            Assert.That(_host.Scratch.Slice(0x800, 5).ToArray(), Is.EqualTo("quack"u8.ToArray()));
+            Assert.That(host.Scratch.Slice(0x800, 5).ToArray(), Is.EqualTo("quack"u8.ToArray()));
             Assert.That(state[Register.RCX], Is.Zero);
-            Assert.That(state[Register.RSI], Is.EqualTo(_host.ScratchAddress + (ulong)(source + step)));
-            Assert.That(state[Register.RDI], Is.EqualTo(_host.ScratchAddress + (ulong)(destination + step)));
+            Assert.That(state[Register.RSI], Is.EqualTo(host.ScratchAddress + (ulong)(source + step)));
+            Assert.That(state[Register.RDI], Is.EqualTo(host.ScratchAddress + (ulong)(destination + step)));
         }
     }
 
@@ -150,13 +150,13 @@ public sealed class HostProcessorTests
     public void PushAndPopUseTheTestedStack()
     {
         HostState state = Distinct();
-        ulong top = _host.ScratchAddress + HostProcessor.ScratchSize;
+        ulong top = host.ScratchAddress + HostProcessor.ScratchSize;
         state[Register.RSP] = top;
         state[Register.RDI] = 0x0123_4567_89AB_CDEF;
 
-        _host.RunOnStack(Encode(c => c.push(rdi)), ref state);
+        host.RunOnStack(Encode(c => c.push(rdi)), ref state);
         ulong afterPush = state[Register.RSP];
-        _host.RunOnStack(Encode(c => c.pop(r15)), ref state);
+        host.RunOnStack(Encode(c => c.pop(r15)), ref state);
 
         using (Assert.EnterMultipleScope())
         {
@@ -171,12 +171,12 @@ public sealed class HostProcessorTests
     public void AddressesOf32BitsReachScratch()
     {
         HostState state = new();
-        state[Register.RBX] = 0xDEAD_0000_0000_0000 | _host.ScratchAddress;
+        state[Register.RBX] = 0xDEAD_0000_0000_0000 | host.ScratchAddress;
         state[Register.RAX] = 0x55;
 
-        _host.Run(Encode(c => c.mov(__byte_ptr[ebx + 3], al)), ref state);
+        host.Run(Encode(c => c.mov(__byte_ptr[ebx + 3], al)), ref state);
 
-        Assert.That(_host.Scratch[3], Is.EqualTo(0x55));
+        Assert.That(host.Scratch[3], Is.EqualTo(0x55));
     }
 
     [TestCase("7400", ZF, 0ul, true, 0ul, TestName = "je taken")]
@@ -199,7 +199,7 @@ public sealed class HostProcessorTests
         want.Rflags = flags | 2;
         want[Register.RCX] = wantRcx;
 
-        bool taken = _host.RunBranch(Convert.FromHexString(code), ref state);
+        bool taken = host.RunBranch(Convert.FromHexString(code), ref state);
 
         Assert.That(taken, Is.EqualTo(wantTaken));
         AssertSame(state, want);
@@ -224,9 +224,9 @@ public sealed class HostProcessorTests
     {
         using (Assert.EnterMultipleScope())
         {
-            Assert.That(() => { HostState s = new() { Mxcsr = 0x1F00 }; _host.Run([0x90], ref s); }, Throws.ArgumentException);
-            Assert.That(() => { HostState s = new(); _host.RunOnStack([0x50], ref s); }, Throws.ArgumentException);
-            Assert.That(() => { HostState s = new(); _host.RunBranch([0x90], ref s); }, Throws.ArgumentException);
+            Assert.That(() => { HostState s = new() { Mxcsr = 0x1F00 }; host.Run([0x90], ref s); }, Throws.ArgumentException);
+            Assert.That(() => { HostState s = new(); host.RunOnStack([0x50], ref s); }, Throws.ArgumentException);
+            Assert.That(() => { HostState s = new(); host.RunBranch([0x90], ref s); }, Throws.ArgumentException);
         }
     }
 
@@ -239,10 +239,10 @@ public sealed class HostProcessorTests
         for (uint i = 0; i < 20_000; i++)
         {
             byte[] move = [0xB8, (byte)i, (byte)(i >> 8), (byte)(i >> 16), (byte)(i >> 24)];
-            _host.Run(move, ref state);
+            host.Run(move, ref state);
             Assert.That(state[Register.RAX], Is.EqualTo(i));
-            startedOver |= _host.CachedStubs < largest;
-            largest = Math.Max(largest, _host.CachedStubs);
+            startedOver |= host.CachedStubs < largest;
+            largest = Math.Max(largest, host.CachedStubs);
         }
 
         Assert.That(startedOver, Is.True, $"{largest} stubs fitted");
@@ -289,11 +289,11 @@ public sealed class HostProcessorTests
     }
 
     private ref ulong Word(int offset) =>
-        ref MemoryMarshal.AsRef<ulong>(_host.Scratch[offset..]);
+        ref MemoryMarshal.AsRef<ulong>(host.Scratch[offset..]);
 
     private void RunNew(string code)
     {
         HostState state = new();
-        _host.Run(Convert.FromHexString(code), ref state);
+        host.Run(Convert.FromHexString(code), ref state);
     }
 }

@@ -9,14 +9,14 @@ namespace Quadwalk.Tests;
 [InlineArray(16)]
 public struct GeneralRegisters
 {
-    private ulong _rax;
+    private ulong rax;
 }
 
 /// <summary>The low 128 bits of XMM0 to XMM15.</summary>
 [InlineArray(16)]
 public struct XmmRegisters
 {
-    private UInt128 _xmm0;
+    private UInt128 xmm0;
 }
 
 /// <summary>

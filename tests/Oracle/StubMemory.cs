@@ -24,8 +24,8 @@ internal sealed unsafe partial class StubMemory : IDisposable
     private const int MapShared = 1, MapPrivate = 2, MapFixed = 0x10, MapAnonymous = 0x20, Map32Bit = 0x40;
     private const uint MfdCloexec = 1;
 
-    private byte* _low;
-    private byte* _writable;
+    private byte* low;
+    private byte* writable;
 
     public StubMemory()
     {
@@ -34,11 +34,11 @@ internal sealed unsafe partial class StubMemory : IDisposable
         try
         {
             ThrowIf(ftruncate(file, CodeSize) != 0, "ftruncate");
-            _low = Map(null, LowSize, ProtNone, MapPrivate | MapAnonymous | Map32Bit, -1);
-            Scratch = Map(_low, StackReserve + ScratchSize, ProtRead | ProtWrite, MapPrivate | MapAnonymous | MapFixed, -1) + StackReserve;
+            low = Map(null, LowSize, ProtNone, MapPrivate | MapAnonymous | Map32Bit, -1);
+            Scratch = Map(low, StackReserve + ScratchSize, ProtRead | ProtWrite, MapPrivate | MapAnonymous | MapFixed, -1) + StackReserve;
             Control = Map(Scratch + ScratchSize + PageSize, PageSize, ProtRead | ProtWrite, MapPrivate | MapAnonymous | MapFixed, -1);
             Code = Map(Control + 2 * PageSize, CodeSize, ProtRead | ProtExec, MapShared | MapFixed, file);
-            _writable = Map(null, CodeSize, ProtRead | ProtWrite, MapShared, file);
+            writable = Map(null, CodeSize, ProtRead | ProtWrite, MapShared, file);
         }
         catch
         {
@@ -63,7 +63,7 @@ internal sealed unsafe partial class StubMemory : IDisposable
     public byte* Code { get; }
 
     /// <summary>Where the same code is written.</summary>
-    public Span<byte> WritableCode => new(_writable, CodeSize);
+    public Span<byte> WritableCode => new(writable, CodeSize);
 
     public void Dispose()
     {
@@ -73,16 +73,16 @@ internal sealed unsafe partial class StubMemory : IDisposable
 
     private void Unmap()
     {
-        if (_low != null)
+        if (low != null)
         {
-            _ = munmap(_low, LowSize);
-            _low = null;
+            _ = munmap(low, LowSize);
+            low = null;
         }
 
-        if (_writable != null)
+        if (writable != null)
         {
-            _ = munmap(_writable, CodeSize);
-            _writable = null;
+            _ = munmap(writable, CodeSize);
+            writable = null;
         }
     }
 

@@ -29,11 +29,11 @@ internal sealed unsafe class StubTemplate
 
     private static readonly AssemblerRegister64[] CalleeSaved = [rbx, rbp, r12, r13, r14, r15];
 
-    private readonly StubControl* _control;
+    private readonly StubControl* control;
 
     public StubTemplate(StubControl* control, bool ownStackPointer)
     {
-        _control = control;
+        this.control = control;
         Prologue = BuildPrologue(ownStackPointer);
         Epilogue = BuildEpilogue(ownStackPointer);
         (NotTaken, Taken) = BuildBranchTails();
@@ -57,9 +57,9 @@ internal sealed unsafe class StubTemplate
             c.push(register);
         }
 
-        c.mov(__qword_ptr[(long)&_control->State], rdi);
-        c.mov(__qword_ptr[(long)&_control->HostRsp], rsp);
-        c.stmxcsr(__dword_ptr[(long)&_control->HostMxcsr]);
+        c.mov(__qword_ptr[(long)&control->State], rdi);
+        c.mov(__qword_ptr[(long)&control->HostRsp], rsp);
+        c.stmxcsr(__dword_ptr[(long)&control->HostMxcsr]);
         c.ldmxcsr(__dword_ptr[rdi + HostState.MxcsrOffset]);
         for (int i = 0; i < 16; i++)
         {
@@ -88,14 +88,14 @@ internal sealed unsafe class StubTemplate
     private byte[] BuildEpilogue(bool ownStackPointer)
     {
         Assembler c = new(64);
-        c.mov(__qword_ptr[(long)&_control->TestedRdi], rdi);
-        c.mov(rdi, __qword_ptr[(long)&_control->State]);
+        c.mov(__qword_ptr[(long)&control->TestedRdi], rdi);
+        c.mov(rdi, __qword_ptr[(long)&control->State]);
         if (ownStackPointer)
         {
             c.mov(__qword_ptr[rdi + 8 * 4], rsp);
         }
 
-        c.mov(rsp, __qword_ptr[(long)&_control->HostRsp]);
+        c.mov(rsp, __qword_ptr[(long)&control->HostRsp]);
         c.pushfq();
         c.pop(__qword_ptr[rdi + HostState.RflagsOffset]);
         c.cld();
@@ -107,7 +107,7 @@ internal sealed unsafe class StubTemplate
             }
         }
 
-        c.mov(rax, __qword_ptr[(long)&_control->TestedRdi]);
+        c.mov(rax, __qword_ptr[(long)&control->TestedRdi]);
         c.mov(__qword_ptr[rdi + 8 * 7], rax);
         for (int i = 0; i < 16; i++)
         {
@@ -115,7 +115,7 @@ internal sealed unsafe class StubTemplate
         }
 
         c.stmxcsr(__dword_ptr[rdi + HostState.MxcsrOffset]);
-        c.ldmxcsr(__dword_ptr[(long)&_control->HostMxcsr]);
+        c.ldmxcsr(__dword_ptr[(long)&control->HostMxcsr]);
         for (int i = CalleeSaved.Length - 1; i >= 0; i--)
         {
             c.pop(CalleeSaved[i]);
@@ -128,11 +128,11 @@ internal sealed unsafe class StubTemplate
     private (byte[] NotTaken, byte[] Taken) BuildBranchTails()
     {
         Assembler taken = new(64);
-        taken.mov(__dword_ptr[(long)&_control->Taken], 1);
+        taken.mov(__dword_ptr[(long)&control->Taken], 1);
         byte[] takenBytes = Bytes(taken);
 
         Assembler notTaken = new(64);
-        notTaken.mov(__dword_ptr[(long)&_control->Taken], 0);
+        notTaken.mov(__dword_ptr[(long)&control->Taken], 0);
         byte[] jumpOver = [0xEB, (byte)takenBytes.Length];
         return ([.. Bytes(notTaken), .. jumpOver], takenBytes);
     }

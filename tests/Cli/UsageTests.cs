@@ -1,0 +1,63 @@
+using NUnit.Framework;
+
+namespace Quadwalk.Tests;
+
+[TestFixture]
+internal sealed class UsageTests
+{
+    [TestCase("", "no command was given")]
+    [TestCase("walk", "there is no command 'walk': use run, trace, page, info")]
+    [TestCase("--walk", "there is no option '--walk'")]
+    [TestCase("run", "'IMAGE' missing")]
+    [TestCase("run --walk", "there is no option '--walk'")]
+    [TestCase("run --walk a.elf", "there is no option '--walk'")]
+    [TestCase("run a.elf b.elf", "'b.elf' is one argument too many")]
+    [TestCase("run a.elf --limit", "missing for option: '--limit'")]
+    [TestCase("run a.elf --limit 1x", "--limit '1x' is no number of instructions")]
+    [TestCase("run a.elf --ring 1", "--ring '1' is not one of its values: give 0 or 3")]
+    [TestCase("run a.elf --mem-path magic", "--mem-path 'magic' is not one of its values")]
+    [TestCase("run a.elf --host-memory disk", "--host-memory 'disk' is not one of its values: give auto or memfd or anonymous")]
+    [TestCase("run a.elf --stats=xml", "--stats 'xml' is not one of its values: give text or json")]
+    [TestCase("run a.elf --at here", "--at 'here' is no address")]
+    [TestCase("run a.elf -m 128", "did you mean 128M?")]
+    [TestCase("run a.elf -m 0", "give 4M or more")]
+    [TestCase("run a.elf -m 4194305", "no whole number of 4096-byte pages")]
+    [TestCase("run a.elf -m lots", "-m 'lots' is no size")]
+    [TestCase("page a.elf", "'--at' is required")]
+    [TestCase("page a.elf --at 1 --user --supervisor", "--user and --supervisor exclude each other")]
+    [TestCase("page a.elf --at 1 --access look", "--access 'look' is not one of its values")]
+    public void AWrongCommandLineGives64AndOneLine(string line, string says)
+    {
+        CliRun run = CliRun.Of(line.Split(' ', StringSplitOptions.RemoveEmptyEntries));
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(run.ExitCode, Is.EqualTo(64));
+            Assert.That(run.ErrorLines, Has.Length.EqualTo(1));
+            Assert.That(run.Error, Does.StartWith("quadwalk: ").And.Contain(says).And.Contain("--help"));
+            Assert.That(run.Output, Is.Empty);
+        }
+    }
+
+    [TestCase("run")]
+    [TestCase("page")]
+    [TestCase("info")]
+    public void HelpNamesEveryCommandAndEachHasExamplesAndExitCodes(string command)
+    {
+        CliRun root = CliRun.Of("--help");
+        CliRun own = CliRun.Of(command, "--help");
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That((root.ExitCode, own.ExitCode), Is.EqualTo((0, 0)));
+            Assert.That(root.Text, Does.Match($@"(?m)^  {command}\b").And.Contain("Examples:").And.Contain("triple fault"));
+            Assert.That(own.Text, Does.Contain($"\n  quadwalk {command}").And.Contain("Exit codes:"));
+        }
+    }
+
+    [Test]
+    public void VersionIsOneLine() =>
+        Assert.That(CliRun.Of("--version").Text, Does.Match(@"\Aquadwalk \d+\.\d+\.\d+\n\z"));
+
+    [Test]
+    public void InfoSaysWhatThereIs() =>
+        Assert.That(CliRun.Of("info").Text, Does.Contain("interpreter").And.Contain("userspace").And.Match(@"(?m)^memfd +(yes|no)$").And.Contain("MAXPHYADDR 46"));
+}
