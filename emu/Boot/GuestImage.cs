@@ -17,8 +17,8 @@ public abstract class GuestImage
     public Gva Entry { get; }
 
     /// <summary>
-    /// The segments in ascending order of address. They are canonical, do not overlap, fit in the RAM the image was
-    /// parsed for, and have equal rights where they share a 4 KiB page.
+    /// The segments in ascending order of address. They are canonical, do not overlap, and fit in the RAM the image was
+    /// parsed for; they may share 4 KiB pages.
     /// </summary>
     public IReadOnlyList<ImageSegment> Segments { get; }
 

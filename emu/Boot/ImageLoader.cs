@@ -8,7 +8,7 @@ namespace Quadwalk.Emulation;
 /// <remarks>
 /// An ELF image's segments get frames of their own from 2 MiB on. A flat image in ring 0 and the lower half is loaded at the
 /// guest-physical address it names, and all RAM is mapped to itself; any other flat image is mapped as a segment would be.
-/// Pages cannot be made unreadable, so a segment without rights is readable.
+/// Pages cannot be made unreadable, so a segment without rights is readable. A page that segments share has the rights of all of them.
 /// </remarks>
 public static class ImageLoader
 {

@@ -62,19 +62,7 @@ internal static class SegmentLayout
                 $"the segments at {lower.Address} (ending at {lower.Last}) and {upper.Address} overlap: relink the image");
         }
 
-        ulong page = upper.Address.Value & ~PageSize.Mask4K;
-        if (page > lower.Last.Value)
-        {
-            return false;
-        }
-
-        if (lower.Rights != upper.Rights)
-        {
-            throw new ImageFormatException(
-                $"the segments at {lower.Address} ({lower.Rights}) and {upper.Address} ({upper.Rights}) share the page 0x{page:x} with different rights: align them to 4096 bytes");
-        }
-
-        return true;
+        return (upper.Address.Value & ~PageSize.Mask4K) <= lower.Last.Value;
     }
 
     private static bool IsCanonical(ulong address) => (ulong)((long)(address << 16) >> 16) == address;

@@ -3,7 +3,10 @@ using Quadwalk.Mmu;
 
 namespace Quadwalk.Emulation;
 
-/// <summary>Turns segments into pages: segments that share a page lie in one range.</summary>
+/// <summary>
+/// Turns segments into pages. A page that segments share allows what either of them does: linker scripts without alignment
+/// make such pages, and no single right would serve both.
+/// </summary>
 internal static class SegmentPages
 {
     /// <summary>Adds the pages of sorted segments to what is planned already.</summary>
@@ -15,18 +18,32 @@ internal static class SegmentPages
         {
             Check(segment, ring);
             ulong first = segment.Address.Value & ~PageSize.Mask4K;
-            BootRange last = ranges[^1];
-            bool sharesPage = ranges.Count > planned && first <= last.Last.Value;
-            if (sharesPage)
+            ulong end = segment.Last.Value | PageSize.Mask4K;
+            PageRights rights = RightsOf(segment.Rights, ring);
+            if (ranges.Count > planned && first <= ranges[^1].Last.Value)
             {
-                first = last.Gva.Value;
+                BootRange lower = ranges[^1];
                 ranges.RemoveAt(ranges.Count - 1);
+                AddPages(ranges, lower.Gva.Value, first - 1, lower.Rights);
+                AddPages(ranges, first, first + PageSize.Mask4K, Either(lower.Rights, rights));
+                first += PageSize.Size4K;
             }
 
-            ulong length = (segment.Last.Value | PageSize.Mask4K) - first + 1;
-            ranges.Add(new BootRange("image", new Gva(first), length, RightsOf(segment.Rights, ring)));
+            AddPages(ranges, first, end, rights);
         }
     }
+
+    private static void AddPages(List<BootRange> ranges, ulong first, ulong last, PageRights rights)
+    {
+        ulong length = last - first + 1;
+        if (length != 0)
+        {
+            ranges.Add(new BootRange("image", new Gva(first), length, rights));
+        }
+    }
+
+    private static PageRights Either(PageRights a, PageRights b) =>
+        ((a | b) & ~PageRights.NoExecute) | (a & b & PageRights.NoExecute);
 
     private static PageRights RightsOf(SegmentRights rights, int ring) =>
         ((rights & SegmentRights.Write) != 0 ? PageRights.Write : 0)

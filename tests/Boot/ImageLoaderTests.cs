@@ -34,6 +34,33 @@ public sealed class ImageLoaderTests
         }
     }
 
+    [TestCase(0x401000UL, 0x401010UL, 0u, "401000: W, 402000: W NX", Description = "data behind code")]
+    [TestCase(0x401200UL, 0x3ff900UL, 0u, "3ff000: W NX, 400000: W NX, 401000: W", Description = "code behind data")]
+    [TestCase(0x401200UL, 0x3ff900UL, 3u, "3ff000: W NX, 400000: W NX, 401000: W")]
+    [TestCase(0x400ff8UL, 0x401000UL, 0u, "400000: , 401000: W NX, 402000: W NX", Description = "they touch and share nothing")]
+    public void A_page_that_segments_share_has_the_rights_of_both(ulong code, ulong data, uint ring, string expected)
+    {
+        byte[] file = new ElfBuilder { CodeAddress = code, DataAddress = data, Ring = ring, Symbols = [] }.Build();
+        using var booted = new BootedMachine(ram => ElfImage.Parse(file, ram));
+        var pages = new List<string>();
+        for (ulong page = 0x3f_e000; page < 0x40_4000; page += PageSize.Size4K)
+        {
+            WalkResult walk = booted.Walk(new Gva(page));
+            if (walk.Failure == WalkFailure.None)
+            {
+                string write = (walk.Rights & W) != 0 ? "W" : "", execute = (walk.Rights & Nx) != 0 ? " NX" : "";
+                pages.Add($"{page:x}: {write}{execute}");
+            }
+        }
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(string.Join(", ", pages), Is.EqualTo(expected));
+            Assert.That(booted.Read64(new Gva(code)), Is.EqualTo(0xfeeb_9090_050f_c031));
+            Assert.That(booted.Read64(new Gva(data)), Is.EqualTo(0x0403_0201));
+        }
+    }
+
     [TestCase(0u)]
     [TestCase(3u)]
     public void Every_region_is_mapped_as_the_layout_says_and_its_memory_is_its_own(uint ring)

@@ -68,7 +68,7 @@ public sealed class TraceCommandTests
         using StringWriter error = new();
 
         int code = CommandLine.Invoke(
-            ["trace", "--at", "0x100000", "--output", PathOf("trace"), PathOf("loops")],
+            ["trace", "--at", "0x100000", "--limit", "1M", "--output", PathOf("trace"), PathOf("loops")],
             new CliHost { Output = output, OutputIsTerminal = true, Error = error, Interrupt = interrupt.Token });
 
         using (Assert.EnterMultipleScope())

@@ -1,13 +1,19 @@
+using System.Diagnostics;
 using System.Runtime.InteropServices;
 
 namespace Quadwalk.Cli;
 
-/// <summary>Turns the first SIGINT or SIGTERM into a cancellation; the second ends the process as if nobody listened.</summary>
+/// <summary>Turns the first SIGINT or SIGTERM into a cancellation; a later one ends the process as if nobody listened.</summary>
+/// <remarks>A second one at once is the same wish: <c>timeout</c> signals its child, and then the group that the child is in.</remarks>
 internal sealed class Interrupts : IDisposable
 {
+    private static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(500);
+
+    private readonly Lock once = new();
     private readonly CancellationTokenSource source = new();
     private readonly PosixSignalRegistration interrupt;
     private readonly PosixSignalRegistration terminate;
+    private long first;
 
     public Interrupts()
     {
@@ -26,7 +32,16 @@ internal sealed class Interrupts : IDisposable
 
     private void Handle(PosixSignalContext context)
     {
-        context.Cancel = !source.IsCancellationRequested;
+        lock (once)
+        {
+            if (first == 0)
+            {
+                first = Stopwatch.GetTimestamp();
+            }
+
+            context.Cancel = Stopwatch.GetElapsedTime(first) < Patience;
+        }
+
         source.Cancel();
     }
 }

@@ -1,7 +1,7 @@
 namespace Quadwalk.Cli;
 
 /// <summary>Standard output cannot be written.</summary>
-internal sealed class OutputException(IOException cause)
+internal sealed class OutputException(Exception cause)
     : Exception($"the output cannot be written: {cause.Message}", cause)
 {
     private const int BrokenPipe = 32;

@@ -31,7 +31,7 @@ internal class OutputStream(Stream target) : Stream
         {
             target.Write(buffer);
         }
-        catch (IOException e)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             Failed(new OutputException(e));
         }
@@ -50,7 +50,7 @@ internal class OutputStream(Stream target) : Stream
         {
             target.Flush();
         }
-        catch (IOException e)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             Failed(new OutputException(e));
         }
