@@ -13,6 +13,7 @@ internal sealed unsafe class HypervisorMemory(Vcpu vcpu, Memslots slots, IGuestM
     private const int ScratchSize = 64;
 
     private readonly AccessTables<IGuestMemoryAccess> tables = new(access);
+    private Pieces modified;
 
     /// <summary>Where the bytes of the current access stand.</summary>
     public byte* Scratch { get; private set; } = (byte*)NativeMemory.AlignedAlloc(ScratchSize, ScratchSize);
@@ -40,22 +41,28 @@ internal sealed unsafe class HypervisorMemory(Vcpu vcpu, Memslots slots, IGuestM
             return false;
         }
 
-        WritePiece(pieces.First, 0, pieces.FirstLength);
-        WritePiece(pieces.Second, pieces.FirstLength, size - pieces.FirstLength);
+        WritePieces(pieces);
         return true;
     }
 
-    /// <summary>Reads into <see cref="Scratch"/> what is going to be written; false with a fault recorded.</summary>
+    /// <summary>
+    /// Reads into <see cref="Scratch"/> what <see cref="WriteBack"/> is going to write; false with a fault recorded.
+    /// </summary>
     public bool ReadForWrite(ulong gva, int size)
     {
-        if (!TryResolve(gva, size, AccessKind.Write, out Pieces pieces))
+        if (!TryResolve(gva, size, AccessKind.Write, out modified))
         {
             return false;
         }
 
-        ReadPieces(pieces);
+        ReadPieces(modified);
         return true;
     }
+
+    /// <summary>
+    /// Writes <see cref="Scratch"/> where <see cref="ReadForWrite"/> read: a device's read may have changed the page tables since.
+    /// </summary>
+    public void WriteBack() => WritePieces(modified);
 
     /// <summary>Whether the pages may be written; false with a fault recorded.</summary>
     public bool Probe(ulong gva, int size) => TryResolve(gva, size, AccessKind.Write, out _);
@@ -82,6 +89,12 @@ internal sealed unsafe class HypervisorMemory(Vcpu vcpu, Memslots slots, IGuestM
     {
         ReadPiece(pieces.First, 0, pieces.FirstLength);
         ReadPiece(pieces.Second, pieces.FirstLength, pieces.Size - pieces.FirstLength);
+    }
+
+    private void WritePieces(in Pieces pieces)
+    {
+        WritePiece(pieces.First, 0, pieces.FirstLength);
+        WritePiece(pieces.Second, pieces.FirstLength, pieces.Size - pieces.FirstLength);
     }
 
     private void ReadPiece(Gpa gpa, int offset, int length)

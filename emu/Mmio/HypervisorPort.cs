@@ -58,7 +58,7 @@ internal readonly unsafe struct HypervisorPort : IMemoryPort
         where T : unmanaged
     {
         Unsafe.WriteUnaligned(vcpu.Hypervisor.Scratch, value);
-        vcpu.Hypervisor.Write(gva, sizeof(T));
+        vcpu.Hypervisor.WriteBack();
         Record(ref cpu, vcpu, gva, value, AccessRecordKind.Write);
     }
 

@@ -32,7 +32,8 @@ internal static class MoveBinder<TPort>
                 return ExchangeBinder<TPort>.Bind(i, ref op);
             case Mnemonic.Nop or Mnemonic.Endbr64 or Mnemonic.Endbr32 or Mnemonic.Pause or Mnemonic.Fnop or Mnemonic.Reservednop
                 or Mnemonic.Prefetchnta or Mnemonic.Prefetcht0 or Mnemonic.Prefetcht1 or Mnemonic.Prefetcht2
-                or Mnemonic.Prefetchw or Mnemonic.Prefetch or Mnemonic.Lfence or Mnemonic.Mfence or Mnemonic.Sfence:
+                or Mnemonic.Prefetchw or Mnemonic.Prefetch or Mnemonic.Prefetchwt1 or Mnemonic.Prefetchit0 or Mnemonic.Prefetchit1
+                or Mnemonic.Cldemote or Mnemonic.Rdsspd or Mnemonic.Rdsspq or Mnemonic.Lfence or Mnemonic.Mfence or Mnemonic.Sfence:
                 return i.Mnemonic == Mnemonic.Fnop ? BindKind.Unsupported : OpBinder<TPort>.Straight<Nop>(ref op);
             case Mnemonic.Cbw:
                 return OpBinder<TPort>.Straight<SignExtendAccumulator<byte, ushort>>(ref op);

@@ -26,7 +26,7 @@ internal static class SystemBinder<TPort>
                 return OpBinder<TPort>.Straight<Privileged<SwapGs>>(ref op);
             case Mnemonic.Invlpg:
                 return Mode<InvalidatePage>(ref op);
-            case Mnemonic.Invd or Mnemonic.Wbinvd:
+            case Mnemonic.Invd or Mnemonic.Wbinvd or Mnemonic.Wbnoinvd:
                 return OpBinder<TPort>.Straight<Privileged<Nop>>(ref op);
             case Mnemonic.Clflush:
                 return OpBinder<TPort>.Straight<FlushLine>(ref op);

@@ -61,7 +61,7 @@ internal static class CodeSegment
         uint error = ErrorCodes.Of(selector);
         if (DescriptorTables.IsNull(selector))
         {
-            return (cpl != 3 && (selector & 3) == cpl) || vcpu.RaiseGP(FaultRule.NullSelector);
+            return MayStackBeNull(selector, cpl) || vcpu.RaiseGP(FaultRule.NullSelector);
         }
 
         if (!DescriptorTables.TryRead(vcpu, selector, out SegmentDescriptor descriptor))
@@ -86,6 +86,9 @@ internal static class CodeSegment
 
         return DescriptorTables.TryLoad(vcpu, descriptor, selector, out register) || Refused(vcpu);
     }
+
+    /// <summary>Whether a return to 64-bit code of a ring may pop a null SS: with that ring as its RPL, and never in ring 3.</summary>
+    public static bool MayStackBeNull(ushort selector, int cpl) => cpl != 3 && (selector & 3) == cpl;
 
     /// <summary>After a return to an outer ring: data segments that it may not use become null (SDM Vol. 3A, 6.8.6).</summary>
     public static void DropInnerSegments(ref CpuState cpu)
@@ -120,14 +123,14 @@ internal static class CodeSegment
     {
         register = default;
         uint error = ErrorCodes.Of(selector);
-        if (!descriptor.IsPresent)
-        {
-            return vcpu.Raise(ExceptionVector.SegmentNotPresent, error, FaultRule.DescriptorNotPresent);
-        }
-
         if (descriptor.IsReservedWidth)
         {
             return vcpu.RaiseGP(FaultRule.DescriptorType, error);
+        }
+
+        if (!descriptor.IsPresent)
+        {
+            return vcpu.Raise(ExceptionVector.SegmentNotPresent, error, FaultRule.DescriptorNotPresent);
         }
 
         if (!descriptor.Is64Bit)
@@ -257,7 +260,10 @@ internal static class FarReturnCommit
     }
 }
 
-/// <summary>IRET, IRETD and IRETQ in 64-bit mode: five words are popped whatever the new ring.</summary>
+/// <summary>
+/// IRET, IRETD and IRETQ in 64-bit mode: five words are popped whatever the new ring. RF would last until the end of the next instruction and
+/// only keep breakpoints away from it; there are none, and it stays 0.
+/// </summary>
 internal readonly struct InterruptReturn<T> : ITerminator
     where T : unmanaged, IBinaryInteger<T>
 {
@@ -277,9 +283,7 @@ internal readonly struct InterruptReturn<T> : ITerminator
             || !TPort.Read(ref cpu, vcpu, top + size, out T code)
             || !TPort.Read(ref cpu, vcpu, top + (2 * size), out T flags)
             || !TPort.Read(ref cpu, vcpu, top + (3 * size), out T rsp)
-            || !TPort.Read(ref cpu, vcpu, top + (4 * size), out T stack)
-            || !CodeSegment.TryReturn(vcpu, ushort.CreateTruncating(code), out SegmentRegister cs)
-            || !CodeSegment.TryReturnStack(vcpu, ushort.CreateTruncating(stack), cs.Selector & 3, out SegmentRegister ss))
+            || !TPort.Read(ref cpu, vcpu, top + (4 * size), out T stack))
         {
             return vcpu.PendingExit;
         }
@@ -290,6 +294,21 @@ internal readonly struct InterruptReturn<T> : ITerminator
             return BranchTarget.Refuse(vcpu, target);
         }
 
+        ushort selector = ushort.CreateTruncating(code);
+        ushort stackSelector = ushort.CreateTruncating(stack);
+        int cpl = selector & 3;
+        if (DescriptorTables.IsNull(stackSelector) && !CodeSegment.MayStackBeNull(stackSelector, cpl))
+        {
+            vcpu.RaiseGP(FaultRule.NullSelector);
+            return BlockExit.Fault;
+        }
+
+        if (!CodeSegment.TryReturn(vcpu, selector, out SegmentRegister cs)
+            || !CodeSegment.TryReturnStack(vcpu, stackSelector, cpl, out SegmentRegister ss))
+        {
+            return vcpu.PendingExit;
+        }
+
         ulong mask = ChangeableFlags(ref cpu) & (sizeof(T) == sizeof(ushort) ? ushort.MaxValue : uint.MaxValue);
         vcpu.Rflags = (vcpu.Rflags & ~mask) | (ulong.CreateTruncating(flags) & mask);
         FarReturnCommit.To(ref cpu, vcpu, target, cs, ss, ulong.CreateTruncating(rsp));
@@ -297,7 +316,7 @@ internal readonly struct InterruptReturn<T> : ITerminator
     }
 
     private static ulong ChangeableFlags(ref CpuState cpu) =>
-        Rflags.Status | Rflags.TF | Rflags.DF | Rflags.NT | Rflags.RF | Rflags.AC | Rflags.ID
+        Rflags.Status | Rflags.TF | Rflags.DF | Rflags.NT | Rflags.AC | Rflags.ID
         | (cpu.Cpl == 0 ? Rflags.Iopl : 0)
         | (SystemOperand.IsIoAllowed(ref cpu) ? Rflags.IF : 0);
 }

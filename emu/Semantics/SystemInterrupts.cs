@@ -25,10 +25,13 @@ internal static class InterruptBinder<TPort>
             case Mnemonic.Int1:
                 return OpBinder<TPort>.Serializing<DebugTrap>(ref op);
             case Mnemonic.Iretq:
+                op.Flags |= OpFlags.Stack;
                 return OpBinder<TPort>.Serializing<InterruptReturn<ulong>>(ref op);
             case Mnemonic.Iretd:
+                op.Flags |= OpFlags.Stack;
                 return OpBinder<TPort>.Serializing<InterruptReturn<uint>>(ref op);
             case Mnemonic.Iret:
+                op.Flags |= OpFlags.Stack;
                 return OpBinder<TPort>.Serializing<InterruptReturn<ushort>>(ref op);
             case Mnemonic.Retf:
                 return FarReturn(i, ref op);
@@ -45,7 +48,7 @@ internal static class InterruptBinder<TPort>
 
     private static BindKind FarReturn(in Instruction i, ref Op op)
     {
-        op.Flags |= OpFlags.ImplicitStack;
+        op.Flags |= OpFlags.Stack;
         return i.Code switch
         {
             Code.Retfw or Code.Retfw_imm16 => OpBinder<TPort>.Serializing<FarReturn<ushort>>(ref op),

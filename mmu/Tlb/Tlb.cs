@@ -50,8 +50,8 @@ public sealed unsafe class Tlb : IDisposable
         ref *(TlbEntry*)((byte*)Entries(context) + OffsetOf(gva.Value));
 
     /// <summary>
-    /// Caches a translation for the kinds of access named. Kinds already cached for the same page and frame stay; another page's
-    /// entry in the same place is replaced.
+    /// Caches a translation for the kinds of access named. Kinds already cached from the same translation stay; one that differs, be it
+    /// only in page size or G, is replaced, so that every kind goes by the invalidations that its own walk calls for.
     /// </summary>
     /// <param name="context">The privilege for which the rights were checked.</param>
     /// <param name="gva">Any address in the page.</param>
@@ -67,16 +67,17 @@ public sealed unsafe class Tlb : IDisposable
         int index = ((int)context << IndexBits) + (int)(OffsetOf(page) >> EntryShift);
         ref TlbEntry entry = ref entries[index];
         ref Origin origin = ref origins[index];
-        if (origin.Page != page || entry.Addend != addend || !origin.Valid)
+        Origin filled = new(page, host.Value, (byte)walk.PageShift, (walk.Rights & PageRights.Global) != 0);
+        if (origin != filled)
         {
             entry.ReadTag = entry.WriteTag = entry.FetchTag = NoTag;
+            entry.Addend = addend;
+            origin = filled;
         }
 
-        entry.Addend = addend;
         entry.ReadTag = read ? page : entry.ReadTag;
         entry.WriteTag = write ? page : entry.WriteTag;
         entry.FetchTag = fetch ? page : entry.FetchTag;
-        origin = new Origin(page, host.Value, (byte)walk.PageShift, (walk.Rights & PageRights.Global) != 0);
         holdsLargePages |= walk.PageShift > PageSize.Shift4K;
     }
 

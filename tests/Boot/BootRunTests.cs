@@ -156,34 +156,6 @@ public sealed class BootRunTests
         }
     }
 
-    [TestCaseSource(nameof(Guests))]
-    public void A_guest_prints_what_it_should(string file, StopReason reason, uint? status)
-    {
-        byte[] bytes = File.ReadAllBytes(GuestSamples.PathOf(file));
-        using var booted = new BootedMachine(ram => file.EndsWith(".bin", StringComparison.Ordinal)
-            ? FlatImage.Create(bytes, new Gva(0x10_0000), ram)
-            : ElfImage.Parse(bytes, ram));
-        StopReport report = booted.Machine.Run(20_000_000);
-
-        using (Assert.EnterMultipleScope())
-        {
-            Assert.That((report.Reason, report.Status), Is.EqualTo((reason, status)), report.Message);
-            Assert.That(booted.Console, Is.EqualTo(GuestSamples.ExpectedOutput(Path.GetFileNameWithoutExtension(file))));
-        }
-    }
-
-    private static IEnumerable<TestCaseData> Guests()
-    {
-        foreach (string guest in (string[])["hello", "pager", "ring3", "uart", "fault_storm", "mmio_storm"])
-        {
-            yield return new TestCaseData(guest + ".elf", StopReason.Halted, 0u);
-        }
-
-        yield return new TestCaseData("flat.bin", StopReason.Halted, 0u);
-        yield return new TestCaseData("exit.elf", StopReason.Exit, 43u);
-        yield return new TestCaseData("triple.elf", StopReason.TripleFault, null);
-    }
-
     private static StopReport Run(int ring, Action<Assembler> program)
     {
         using BootedMachine booted = Assemble(ring, program);

@@ -48,6 +48,11 @@ internal static class PageReport
 
     private static string Rights(in WalkStep step, bool leaf)
     {
+        if (!step.Before.P)
+        {
+            return "none: not present";
+        }
+
         string who = (step.Rights & PageRights.User) != 0 ? "user" : "supervisor";
         string write = (step.Rights & PageRights.Write) != 0 ? "w" : "-";
         string execute = (step.Rights & PageRights.NoExecute) == 0 ? "x" : "-";

@@ -1,0 +1,89 @@
+using Iced.Intel;
+
+namespace Quadwalk.Tests;
+
+/// <summary>An encoding of every opcode of 64-bit mode, found by decoding the opcode space rather than from a list.</summary>
+internal static class OpcodeSpace
+{
+    private static readonly byte[][] Prefixes = [[], [0x66], [0xF3], [0xF2], [0x48], [0x66, 0x48], [0xF3, 0x48], [0xF2, 0x48], [0x67], [0x9B]];
+    private static readonly byte[][] Escapes = [[], [0x0F], [0x0F, 0x38], [0x0F, 0x3A]];
+
+    /// <summary>ModRM bytes of registers and of memory at RBX: every group and sub-group.</summary>
+    public static readonly byte[] ModRms = [.. Enumerable.Range(0, 256).Where(b => b >= 0xC0 || (b < 0x40 && (b & 7) == 3)).Select(b => (byte)b)];
+
+    /// <summary>The first encoding that was found of each opcode.</summary>
+    public static IReadOnlyDictionary<Code, byte[]> Find()
+    {
+        Dictionary<Code, byte[]> found = [];
+        byte[] bytes = new byte[15];
+        ByteArrayCodeReader reader = new(bytes);
+        Decoder decoder = Decoder.Create(64, reader);
+        foreach (int length in Heads(bytes))
+        {
+            for (int opcode = 0; opcode < 256; opcode++)
+            {
+                bytes[length] = (byte)opcode;
+                foreach (byte modRm in ModRms)
+                {
+                    bytes[length + 1] = modRm;
+                    reader.Position = 0;
+                    decoder.IP = 0;
+                    decoder.Decode(out Instruction instruction);
+                    if (!instruction.IsInvalid && !found.ContainsKey(instruction.Code))
+                    {
+                        found.Add(instruction.Code, bytes[..instruction.Length]);
+                    }
+                }
+            }
+        }
+
+        return found;
+    }
+
+    /// <summary>Writes what comes before an opcode and answers its length.</summary>
+    private static IEnumerable<int> Heads(byte[] bytes)
+    {
+        foreach (byte[] prefix in Prefixes)
+        {
+            foreach (byte[] escape in Escapes)
+            {
+                yield return Set(bytes, [.. prefix, .. escape]);
+            }
+        }
+
+        for (int suffix = 0; suffix < 256; suffix++)
+        {
+            yield return Set3DNow(bytes, (byte)suffix);
+        }
+
+        for (int form = 0; form < 64; form++)
+        {
+            byte last = (byte)(0x78 | (form & 3) | ((form & 4) != 0 ? 0x80 : 0) | ((form & 8) >> 1));
+            foreach (int map in (int[])[1, 2, 3, 5, 6, 7])
+            {
+                yield return Set(bytes, [0xC4, (byte)(0xE0 | map), last]);
+                yield return Set(bytes, [0x62, (byte)(0xF0 | map), (byte)((last & 0x83) | 0x7C), (byte)(0x08 | ((form & 0x18) << 2) | (form >> 5))]);
+            }
+
+            foreach (int map in (int[])[8, 9, 10])
+            {
+                yield return Set(bytes, [0x8F, (byte)(0xE0 | map), last]);
+            }
+        }
+    }
+
+    private static int Set(byte[] bytes, byte[] head)
+    {
+        bytes.AsSpan().Clear();
+        head.CopyTo(bytes, 0);
+        return head.Length;
+    }
+
+    /// <summary>3DNow! has its opcode behind the operands; 0F takes the place of an opcode here.</summary>
+    private static int Set3DNow(byte[] bytes, byte suffix)
+    {
+        int length = Set(bytes, [0x0F]);
+        bytes[length + 2] = suffix;
+        return length;
+    }
+}
