@@ -88,13 +88,13 @@ internal static class SystemBinder<TPort>
         if (to.IsDR())
         {
             op.Dst = (ushort)(to - Register.DR0);
-            return op.Dst < 8 ? Mode<WriteDebugRegister>(ref op) : BindKind.Unsupported;
+            return op.Dst < 8 ? OpBinder<TPort>.Serializing<Serialized<WriteDebugRegister>>(ref op) : BindKind.Unsupported;
         }
 
         if (from.IsDR())
         {
             op.Src = (ushort)(from - Register.DR0);
-            return op.Src < 8 ? OpBinder<TPort>.Straight<Privileged<ReadDebugRegister>>(ref op) : BindKind.Unsupported;
+            return op.Src < 8 ? OpBinder<TPort>.Straight<ReadDebugRegister>(ref op) : BindKind.Unsupported;
         }
 
         return SegmentBinder<TPort>.Bind(i, ref op);

@@ -46,8 +46,8 @@ internal readonly struct Syscall : ITerminator
         cpu.Gpr[GeneralRegister.Rcx] = op.NextRip;
         cpu.Gpr[GeneralRegister.R11] = flags & ~Rflags.RF;
         vcpu.Rflags = flags & ~(cpu.Msr.Fmask | Rflags.RF);
-        int code = (int)(cpu.Msr.Star >> SelectorShift) & 0xFFFC;
-        FlatSegments.Load(ref cpu, vcpu, code, code + 8, cpl: 0);
+        int selectors = (int)(cpu.Msr.Star >> SelectorShift) & 0xFFFF;
+        FlatSegments.Load(ref cpu, vcpu, selectors & ~3, selectors + 8, cpl: 0);
         cpu.Rip = cpu.Msr.Lstar;
         return BlockExit.Branch;
     }

@@ -9,13 +9,18 @@ internal static class DebugRegisterAccess
     private const ulong Dr7Writable = 0xFFFF_23FF;
     private const ulong GeneralDetect = 1 << 13;
 
-    /// <summary>The register that a number means: DR4 and DR5 are DR6 and DR7 unless CR4.DE makes them undefined.</summary>
+    /// <summary>The register that a number means: DR4 and DR5 are DR6 and DR7 unless CR4.DE makes them undefined, which comes before privilege.</summary>
     public static bool TryResolve(ref CpuState cpu, Vcpu vcpu, int number, out int index)
     {
         index = number is 4 or 5 ? number + 2 : number;
         if (index != number && (cpu.Cr4 & Cr4.DE) != 0)
         {
             return vcpu.Raise(ExceptionVector.InvalidOpcode, null, FaultRule.UndefinedOpcode);
+        }
+
+        if (cpu.Cpl != 0)
+        {
+            return vcpu.RaiseGP(FaultRule.Privileged);
         }
 
         return (cpu.Dr[7] & GeneralDetect) == 0 || vcpu.Raise(ExceptionVector.Debug, null, FaultRule.DebugRegisterGuard);

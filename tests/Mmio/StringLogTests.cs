@@ -125,6 +125,49 @@ public sealed class StringLogTests
         }
     }
 
+    /// <summary>The processor does the part in RAM and the emulator the rest; neither does an element twice.</summary>
+    [TestCase("movs", 4, 0x1000 - 8, "w4@0=00010203 w4@4=04050607 w4@8=08090a0b w4@c=0c0d0e0f w4@10=10111213")]
+    [TestCase("stos", 2, 0x1000 - 9, "w1@0=a1 w2@1=a0a1 w2@3=a0a1")]
+    [TestCase("scas", 8, 0x1000 - 44, "r4@0=00010203 r8@4=0405060708090a0b")]
+    public void ARunFromRamOntoADeviceIsSharedByProcessorAndEmulator(string name, int size, int start, string log)
+    {
+        const ulong Joined = 0x62_0000;
+        string[] after = new string[2];
+        for (int run = 0; run < 2; run++)
+        {
+            using EmulatedGuest guest = new();
+            guest.Place(Encode(0xF2, name, size));
+            Prepare(guest, sourceOnDevice: false, destinationOnDevice: false, down: false);
+            guest.Paged.Map(Joined, RamFrame + 0x4000);
+            guest.Paged.Map(Joined + 0x1000, EmulatedGuest.DeviceGpa);
+            guest.State.Gpr[GeneralRegister.Rdi] = Joined + (ulong)start;
+            guest.State.Gpr[GeneralRegister.Rsi] = RamPage + 0x80 - (ulong)(0x1000 - start);
+            bool finished = run == 0 ? guest.Emulate() == BlockExit.Branch : guest.Paged.Machine.Run(1).Reason == StopReason.Limit;
+            after[run] = GuestSnapshot.Of(guest.Paged) + Convert.ToHexString(guest.Paged.Ram(RamFrame + 0x4F00, 0x100));
+            Assert.That((finished, guest.Device.Log), Is.EqualTo((true, log)));
+        }
+
+        Assert.That(after[1], Is.EqualTo(after[0]));
+    }
+
+    [TestCase(0x1FF0ul, "w4@1ff0=80818283 w4@1ff4=84858687", 5ul)]
+    [TestCase(0x1FF2ul, "w4@1ff2=80818283 w2@1ff6=8485", 7ul, Description = "one element in two pieces at the end, one at a page")]
+    public void ARunGoesOnBeyondTheEndOfADevice(ulong start, string log, ulong unclaimed)
+    {
+        using EmulatedGuest guest = new(0x1FF8);
+        guest.Place(Encode(0xF3, "movs", 4));
+        Prepare(guest, sourceOnDevice: false, destinationOnDevice: true, down: false);
+        guest.Paged.Map(DevicePage, EmulatedGuest.DeviceGpa, length: 0x3000);
+        guest.State.Gpr[GeneralRegister.Rdi] = DevicePage + start;
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(guest.Emulate(), Is.EqualTo(BlockExit.Branch));
+            Assert.That(guest.Device.Log, Is.EqualTo(log));
+            Assert.That((guest.Bus.UnclaimedReads, guest.Bus.UnclaimedWrites), Is.EqualTo((0ul, unclaimed)));
+            Assert.That(guest.State.Gpr[GeneralRegister.Rcx], Is.Zero);
+        }
+    }
+
     private static byte[] Encode(byte repeat, string name, int size) => size switch
     {
         1 => [repeat, Opcode(name)],
