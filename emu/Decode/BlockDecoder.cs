@@ -11,9 +11,8 @@ internal sealed unsafe class BlockDecoder(Vcpu vcpu)
     private const int MaxInstructions = 64;
     private const int MaxInstructionLength = 15;
 
-    private readonly GuestCodeReader reader = new();
+    private readonly InstructionDecoder decoder = new();
     private readonly InstructionInfoFactory infoFactory = new();
-    private Decoder? decoder;
 
     /// <summary>The block at the processor's RIP and mode; null with a fault recorded when its bytes cannot be fetched.</summary>
     public Block* Lookup()
@@ -87,8 +86,8 @@ internal sealed unsafe class BlockDecoder(Vcpu vcpu)
         while (block->Count < limit && at - pageStart < PageSize.Size4K)
         {
             int offset = (int)(at - pageStart);
-            Instruction instruction = DecodeAt(page + offset, Math.Min((int)PageSize.Size4K - offset, MaxInstructionLength), at);
-            if (instruction.IsInvalid && offset + MaxInstructionLength > (int)PageSize.Size4K && decoder!.LastError == DecoderError.NoMoreBytes)
+            Instruction instruction = decoder.Decode(page + offset, Math.Min((int)PageSize.Size4K - offset, MaxInstructionLength), at);
+            if (instruction.IsInvalid && offset + MaxInstructionLength > (int)PageSize.Size4K && decoder.NeedsMoreBytes)
             {
                 if (block->Count != 0)
                 {
@@ -138,17 +137,8 @@ internal sealed unsafe class BlockDecoder(Vcpu vcpu)
         byte* bytes = stackalloc byte[MaxInstructionLength];
         Unsafe.CopyBlockUnaligned(bytes, first, (uint)available);
         Unsafe.CopyBlockUnaligned(bytes + available, second, (uint)(MaxInstructionLength - available));
-        instruction = DecodeAt(bytes, MaxInstructionLength, at);
+        instruction = decoder.Decode(bytes, MaxInstructionLength, at);
         block->SecondFrame = (ulong)second;
         return true;
-    }
-
-    private Instruction DecodeAt(byte* bytes, int length, ulong rip)
-    {
-        decoder ??= Decoder.Create(64, reader);
-        reader.Reset(bytes, length);
-        decoder.IP = rip;
-        decoder.Decode(out Instruction instruction);
-        return instruction;
     }
 }

@@ -17,9 +17,8 @@ internal sealed unsafe class MmioEmulator(Vcpu vcpu) : IDisposable
     private const int OpsPerEntry = 2;
 
     private readonly Key[] keys = new Key[CacheEntries];
-    private readonly GuestCodeReader reader = new();
+    private readonly InstructionDecoder decoder = new();
     private Op* ops = (Op*)NativeMemory.AlignedAlloc((nuint)(CacheEntries * OpsPerEntry * sizeof(Op)), 64);
-    private Decoder? decoder;
 
     /// <summary>
     /// Emulates the instruction at RIP: <see cref="BlockExit.Branch"/> when it retired,
@@ -70,7 +69,7 @@ internal sealed unsafe class MmioEmulator(Vcpu vcpu) : IDisposable
         }
 
         Instruction instruction = Decode(bytes[..available], rip);
-        if (instruction.IsInvalid && decoder!.LastError == DecoderError.NoMoreBytes && available < MaxInstructionLength)
+        if (instruction.IsInvalid && decoder.NeedsMoreBytes && available < MaxInstructionLength)
         {
             if (!vcpu.Hypervisor.Fetch(rip + (ulong)inPage, bytes[inPage..MaxInstructionLength]))
             {
@@ -116,14 +115,9 @@ internal sealed unsafe class MmioEmulator(Vcpu vcpu) : IDisposable
 
     private Instruction Decode(Span<byte> bytes, ulong rip)
     {
-        decoder ??= Decoder.Create(64, reader);
         fixed (byte* start = bytes)
         {
-            reader.Reset(start, bytes.Length);
-            decoder.IP = rip;
-            decoder.Decode(out Instruction instruction);
-            reader.Reset(null, 0);
-            return instruction;
+            return decoder.Decode(start, bytes.Length, rip);
         }
     }
 
