@@ -128,12 +128,6 @@ public static class Cr4
     /// <summary>SIMD floating-point errors raise #XM.</summary>
     public const ulong OSXMMEXCPT = 1 << 10;
 
-    /// <summary>SGDT, SIDT, SLDT, STR and SMSW at CPL 0 only.</summary>
-    public const ulong UMIP = 1 << 11;
-
-    /// <summary>RDFSBASE and its kin.</summary>
-    public const ulong FSGSBASE = 1 << 16;
-
     /// <summary>Supervisor-mode execution prevention.</summary>
     public const ulong SMEP = 1 << 20;
 

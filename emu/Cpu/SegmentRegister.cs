@@ -18,9 +18,6 @@ public struct SegmentRegister
 
     /// <summary>The selector.</summary>
     public ushort Selector;
-
-    /// <summary>CS.L: a 64-bit code segment.</summary>
-    public readonly bool IsLong => (Attributes & DescriptorBits.Code64) != 0;
 }
 
 /// <summary>ES, CS, SS, DS, FS and GS in encoding order.</summary>

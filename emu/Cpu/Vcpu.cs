@@ -29,7 +29,7 @@ public sealed unsafe partial class Vcpu : IDisposable
         ContextChanged();
     }
 
-    /// <summary>The registers.</summary>
+    /// <summary>The registers. After changing CPL, a control register or IA32_EFER here, call <see cref="FlushTlb"/>.</summary>
     public ref CpuState State => ref *state;
 
     /// <summary>What CPUID claims and the physical-address width.</summary>
@@ -115,8 +115,11 @@ public sealed unsafe partial class Vcpu : IDisposable
         : (state->SystemFlags & Emulation.Rflags.AC) != 0 ? TlbContext.SupervisorWithAc
         : TlbContext.Supervisor;
 
-    /// <summary>Drops every translation and takes up the new state.</summary>
-    internal void FlushTlb()
+    /// <summary>
+    /// Drops every translation and takes up CPL, control registers and IA32_EFER as they stand in <see cref="State"/>. The guest's own
+    /// instructions see to this themselves; it is for whoever changes them from outside, between runs.
+    /// </summary>
+    public void FlushTlb()
     {
         Tlb.FlushAll();
         ContextChanged();

@@ -74,18 +74,15 @@ internal enum OpFlags : byte
     /// <summary>The address size is 32 bits.</summary>
     Address32 = 1 << 0,
 
-    /// <summary>LOCK, or an XCHG with memory.</summary>
-    Lock = 1 << 1,
-
     /// <summary>REP or REPE.</summary>
-    Rep = 1 << 2,
+    Rep = 1 << 1,
 
     /// <summary>REPNE.</summary>
-    Repne = 1 << 3,
+    Repne = 1 << 2,
 
     /// <summary>A non-canonical address raises #SS rather than #GP.</summary>
-    Stack = 1 << 4,
+    Stack = 1 << 3,
 
     /// <summary>The instruction pushes or pops beside its operand: near RSP, a non-canonical address raises #SS.</summary>
-    ImplicitStack = 1 << 5,
+    ImplicitStack = 1 << 4,
 }

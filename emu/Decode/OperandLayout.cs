@@ -20,7 +20,6 @@ internal static unsafe class OperandLayout
     public static void Fill(in Instruction instruction, ref Op op)
     {
         op.Base = op.Index = Zero;
-        op.Flags |= instruction.HasLockPrefix ? OpFlags.Lock : 0;
         op.Flags |= instruction.HasRepPrefix ? OpFlags.Rep : 0;
         op.Flags |= instruction.HasRepnePrefix ? OpFlags.Repne : 0;
         for (int i = 0; i < instruction.OpCount; i++)

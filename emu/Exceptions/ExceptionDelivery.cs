@@ -7,7 +7,6 @@ namespace Quadwalk.Emulation;
 internal sealed class ExceptionDelivery(Vcpu vcpu)
 {
     private const ulong DebugGeneralDetect = 1 << 13;
-    private const ulong DebugSingleStep = 1 << 14;
 
     private readonly GuestFault[] chain = new GuestFault[8];
     private int length;
@@ -89,9 +88,6 @@ internal sealed class ExceptionDelivery(Vcpu vcpu)
         {
             case FaultRule.PageWalk:
                 cpu.Cr2 = fault.Address.Value;
-                break;
-            case FaultRule.SingleStep:
-                cpu.Dr[6] |= DebugSingleStep;
                 break;
             case FaultRule.DebugRegisterGuard:
                 cpu.Dr[6] |= DebugGeneralDetect;

@@ -189,7 +189,7 @@ internal static unsafe class ExceptionFrame
     }
 
     private static bool PushesRF(in GuestFault fault) =>
-        fault.Cause.Rule is not (FaultRule.Requested or FaultRule.SingleStep)
+        fault.Cause.Rule != FaultRule.Requested
         && fault.Vector is not (ExceptionVector.NonMaskableInterrupt or ExceptionVector.DoubleFault or ExceptionVector.MachineCheck)
         && (byte)fault.Vector < 32;
 }

@@ -53,7 +53,6 @@ public static class FaultCauseText
         FaultRule.TssLimit => "there is no TSS, or it is too short",
         FaultRule.SecondFault => "an exception could not be delivered because of another",
         FaultRule.Requested => "the instruction asks for it",
-        FaultRule.SingleStep => "RFLAGS.TF is 1",
         FaultRule.SimdException => "an unmasked SIMD floating-point exception",
         FaultRule.NestedTask => "IRET with RFLAGS.NT = 1 in 64-bit mode",
         FaultRule.DebugRegisterGuard => "a debug register was used with DR7.GD = 1",

@@ -84,9 +84,6 @@ public enum FaultRule : byte
     /// <summary>INT3, INT n, INT1 or a debug event: a trap the guest asked for.</summary>
     Requested,
 
-    /// <summary>RFLAGS.TF.</summary>
-    SingleStep,
-
     /// <summary>An unmasked SIMD floating-point exception.</summary>
     SimdException,
 
