@@ -8,7 +8,10 @@ public interface IWalkObserver
     /// <summary>Whether the walker calls this observer at all; a constant of the type.</summary>
     static abstract bool Enabled { get; }
 
-    /// <summary>An entry was read. A level not below the previous one means that the walk has started again.</summary>
+    /// <summary>
+    /// An entry was read. A level not below the previous one means that the walk has started again. A PDPTE of PAE paging comes from its
+    /// register, and its address is where that was loaded from.
+    /// </summary>
     /// <param name="level">4 (PML4E) to 1 (PTE).</param>
     /// <param name="entry">Where the entry lies.</param>
     /// <param name="value">What it held.</param>

@@ -19,7 +19,7 @@ public enum PageFaultCode : uint
     /// <summary>RSVD: a reserved bit was set in an entry.</summary>
     Reserved = 1 << 3,
 
-    /// <summary>I/D: the access was an instruction fetch; only with IA32_EFER.NXE or CR4.SMEP set.</summary>
+    /// <summary>I/D: the access was an instruction fetch; only with CR4.SMEP set, or IA32_EFER.NXE and CR4.PAE.</summary>
     InstructionFetch = 1 << 4,
 
     /// <summary>PK: a protection key forbade the access.</summary>

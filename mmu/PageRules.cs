@@ -5,6 +5,9 @@ namespace Quadwalk.Mmu;
 /// <summary>The access rules of paging, over the rights of a translation (SDM Vol. 3A, section 5.6.1).</summary>
 public static class PageRules
 {
+    private const uint AccessDisable = 1;
+    private const uint WriteDisable = 2;
+
     /// <summary>
     /// Whether a translation allows an access, and if not, why. Where several rules forbid it, the first of
     /// U/S, SMEP or SMAP, R/W, NX is named.
@@ -37,6 +40,23 @@ public static class PageRules
         };
     }
 
+    /// <summary>
+    /// Whether the protection key of a user page allows a data access (SDM Vol. 3A, section 5.6.2). PKRU's write disable binds the
+    /// supervisor only with CR0.WP, and instruction fetches go by no key.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static WalkFailure CheckKey(PageRights rights, PageTableEntry leaf, in PagingState state, WalkAccess access)
+    {
+        if (!state.PKE || (rights & PageRights.User) == 0 || access.Kind == AccessKind.Execute)
+        {
+            return WalkFailure.None;
+        }
+
+        uint disabled = state.Pkru >> (2 * leaf.ProtectionKey);
+        bool write = access.Kind == AccessKind.Write && (access.IsUser || state.WP);
+        return (disabled & AccessDisable) != 0 || (write && (disabled & WriteDisable) != 0) ? WalkFailure.ForbiddenByProtectionKey : WalkFailure.None;
+    }
+
     /// <summary>The error code that #PF pushes for a failure (SDM Vol. 3A, section 5.7).</summary>
     public static PageFaultCode ErrorCodeFor(WalkFailure failure, in PagingState state, WalkAccess access)
     {
@@ -45,6 +65,7 @@ public static class PageRules
             WalkFailure.None or WalkFailure.NonCanonical => PageFaultCode.None,
             WalkFailure.NotPresent or WalkFailure.EntryUnreachable or WalkFailure.EntryContended => PageFaultCode.None,
             WalkFailure.ReservedBits => PageFaultCode.Present | PageFaultCode.Reserved,
+            WalkFailure.ForbiddenByProtectionKey => PageFaultCode.Present | PageFaultCode.ProtectionKey,
             _ => PageFaultCode.Present,
         };
         if (failure is WalkFailure.None or WalkFailure.NonCanonical)
@@ -54,7 +75,7 @@ public static class PageRules
 
         code |= access.IsUser ? PageFaultCode.User : PageFaultCode.None;
         code |= access.Kind == AccessKind.Write ? PageFaultCode.Write : PageFaultCode.None;
-        return access.Kind == AccessKind.Execute && (state.NXE || state.SMEP) ? code | PageFaultCode.InstructionFetch : code;
+        return access.Kind == AccessKind.Execute && ((state.NXE && state.PAE) || state.SMEP) ? code | PageFaultCode.InstructionFetch : code;
     }
 
     private static WalkFailure CheckSupervisorOnUserPage(in PagingState state, WalkAccess access)

@@ -1,8 +1,8 @@
 namespace Quadwalk.Mmu;
 
 /// <summary>
-/// An entry of a 4-level paging structure (SDM Vol. 3A, tables 5-15 to 5-20). The bits mean the same at every level;
-/// where the levels differ, the remarks of the member say so.
+/// An entry of a paging structure, drawn here for 4-level paging (SDM Vol. 3A, tables 5-15 to 5-20). The bits mean the same at every
+/// level; where the levels differ, the remarks of the member say so. A 4-byte entry of 32-bit paging is extended with zeros.
 /// </summary>
 /// <remarks><code>
 ///  63 62   59 58  52 51             M M-1                        12 11  9  8  7  6  5  4   3   2   1  0
@@ -10,7 +10,8 @@ namespace Quadwalk.Mmu;
 /// |NX| PKEY  | ign. | reserved (0)  | frame of the page or table   | ign.|G |PS|D |A |PCD|PWT|U/S|R/W|P |
 /// +--+-------+------+---------------+------------------------------+-----+--+--+--+--+---+---+---+---+--+
 /// </code>
-/// M is MAXPHYADDR. Bit 7 is PAT in a PTE and PS elsewhere; the PAT bit of a 2 MiB or 1 GiB page is bit 12.
+/// M is MAXPHYADDR. Bit 7 is PAT in a PTE and PS elsewhere; the PAT bit of a larger page is bit 12. In PAE paging bits 62:52 are reserved,
+/// and a PDPTE has only P, PWT, PCD and its address.
 /// </remarks>
 public readonly struct PageTableEntry(ulong raw) : IEquatable<PageTableEntry>
 {
@@ -44,7 +45,7 @@ public readonly struct PageTableEntry(ulong raw) : IEquatable<PageTableEntry>
     /// <summary>The PAT bit of a 4 KiB page.</summary>
     public const ulong Pat4KBit = 1UL << 7;
 
-    /// <summary>The PAT bit of a 2 MiB or 1 GiB page.</summary>
+    /// <summary>The PAT bit of a 2 MiB, 4 MiB or 1 GiB page.</summary>
     public const ulong PatLargeBit = 1UL << 12;
 
     /// <summary>Execute disable; reserved where IA32_EFER.NXE is 0.</summary>
@@ -85,6 +86,9 @@ public readonly struct PageTableEntry(ulong raw) : IEquatable<PageTableEntry>
 
     /// <summary>Page size; see <see cref="PSBit"/>.</summary>
     public bool PS => (Raw & PSBit) != 0;
+
+    /// <summary>The protection key; meaningful in an entry that maps a page, with CR4.PKE.</summary>
+    public int ProtectionKey => (int)(Raw >> 59) & 15;
 
     /// <summary>Global; meaningful in an entry that maps a page.</summary>
     public bool G => (Raw & GBit) != 0;

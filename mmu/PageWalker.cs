@@ -4,23 +4,26 @@ using Quadwalk.GuestMemory;
 namespace Quadwalk.Mmu;
 
 /// <summary>
-/// Translates guest-virtual addresses by walking the guest's page tables (SDM Vol. 3A, section 5.5, with the access rights of
+/// Translates guest-virtual addresses by walking the guest's page tables (SDM Vol. 3A, sections 5.3 to 5.5, with the access rights of
 /// section 5.6, the error codes of 5.7 and the accessed and dirty flags of 5.8).
 /// </summary>
 /// <remarks>
-/// 4-level paging, and CR0.PG is taken to be 1. Each entry is checked for presence and then for reserved bits before the next is read;
-/// rights are checked once, over all levels. A and D flags are set by compare-and-swap: an entry that has changed since it was read
-/// starts the walk again at CR3. A device or another processor can keep doing that, so a walk gives up after <see cref="MaxAttempts"/>.
+/// One walk serves all paging modes; <see cref="IPagingFormat"/> has what differs. Each entry is checked for presence and then for reserved
+/// bits before the next is read; rights are checked once, over all levels. A and D flags are set by compare-and-swap: an entry that has
+/// changed since it was read starts the walk again at CR3. A device or another processor can keep doing that, so a walk gives up after
+/// <see cref="MaxAttempts"/>.
 /// </remarks>
 public static class PageWalker
 {
     /// <summary>How often one call walks from CR3 before it fails with <see cref="WalkFailure.EntryContended"/>.</summary>
     public const int MaxAttempts = 64;
 
+    private const int PdpteLevel = 3;
+
     /// <summary>Translates one address for one access.</summary>
     /// <param name="tables">The memory that holds the page tables.</param>
     /// <param name="state">The control registers and limits in force.</param>
-    /// <param name="gva">The address.</param>
+    /// <param name="gva">The address. Without 4-level paging linear addresses have 32 bits, and those above are ignored.</param>
     /// <param name="access">What is done at the address.</param>
     /// <param name="observer">Sees the entries as they are read and changed.</param>
     /// <returns>The translation, or the failure and the entry that caused it.</returns>
@@ -29,16 +32,46 @@ public static class PageWalker
         where TTables : struct, ITableMemory
         where TObserver : struct, IWalkObserver
     {
-        if (!LongModeFormat.IsCanonical(gva))
+        if (state.Mode != PagingMode.FourLevel)
         {
-            return new WalkResult { Failure = WalkFailure.NonCanonical };
+            return WalkLegacy(ref tables, state, new Gva((uint)gva.Value), access, ref observer);
         }
 
+        return LongModeFormat.IsCanonical(gva)
+            ? WalkTables<TTables, TObserver, LongModeFormat>(ref tables, state, gva, access, ref observer)
+            : new WalkResult { Failure = WalkFailure.NonCanonical };
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static WalkResult WalkLegacy<TTables, TObserver>(
+        ref TTables tables, in PagingState state, Gva gva, WalkAccess access, ref TObserver observer)
+        where TTables : struct, ITableMemory
+        where TObserver : struct, IWalkObserver => state.Mode switch
+        {
+            PagingMode.None => Identity(gva),
+            PagingMode.Pae => WalkTables<TTables, TObserver, PaeFormat>(ref tables, state, gva, access, ref observer),
+            _ => WalkTables<TTables, TObserver, Bits32Format>(ref tables, state, gva, access, ref observer),
+        };
+
+    private static WalkResult Identity(Gva gva) => new()
+    {
+        Gpa = new(gva.Value),
+        PageShift = PageSize.Shift4K,
+        Rights = PageRights.User | PageRights.Write | PageRights.Dirty,
+    };
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static WalkResult WalkTables<TTables, TObserver, TFormat>(
+        ref TTables tables, in PagingState state, Gva gva, WalkAccess access, ref TObserver observer)
+        where TTables : struct, ITableMemory
+        where TObserver : struct, IWalkObserver
+        where TFormat : struct, IPagingFormat
+    {
         WalkPath path = default;
         WalkResult result = default;
         for (int attempt = 0; attempt < MaxAttempts; attempt++)
         {
-            if (TryWalk(ref tables, state, gva, access, ref observer, ref path, out result))
+            if (TryWalk<TTables, TObserver, TFormat>(ref tables, state, gva, access, ref observer, ref path, out result))
             {
                 return result;
             }
@@ -48,20 +81,26 @@ public static class PageWalker
     }
 
     /// <summary>One walk from CR3; false when an entry changed under it, with that entry in <paramref name="result"/>.</summary>
-    private static bool TryWalk<TTables, TObserver>(
+    private static bool TryWalk<TTables, TObserver, TFormat>(
         ref TTables tables, in PagingState state, Gva gva, WalkAccess access, ref TObserver observer, ref WalkPath path, out WalkResult result)
         where TTables : struct, ITableMemory
         where TObserver : struct, IWalkObserver
+        where TFormat : struct, IPagingFormat
     {
-        ulong reservedEverywhere = LongModeFormat.ReservedEverywhere(state);
-        ulong table = state.Cr3 & PageTableEntry.AddressMask4K & state.PhysicalMask;
+        ulong reservedEverywhere = TFormat.ReservedEverywhere(state);
+        ulong table = TFormat.Root(state);
+        if (TFormat.HasPdpteRegisters && !TryUsePdpte(state, gva, access, ref observer, out table, out result))
+        {
+            return true;
+        }
+
         ulong allSet = ulong.MaxValue;
         ulong anySet = 0;
-        int level = LongModeFormat.TopLevel;
+        int level = TFormat.TopLevel;
         while (true)
         {
-            Gpa address = LongModeFormat.EntryAddress(table, gva, level);
-            if (!tables.TryRead(address, out ulong raw))
+            Gpa address = TFormat.EntryAddress(table, gva, level);
+            if (!TFormat.TryRead(ref tables, address, out ulong raw))
             {
                 result = Fail(WalkFailure.EntryUnreachable, state, access, level, address, default);
                 return true;
@@ -79,8 +118,8 @@ public static class PageWalker
                 return true;
             }
 
-            bool mapsPage = LongModeFormat.MapsPage(entry, level, state.Page1G);
-            ulong reserved = raw & (reservedEverywhere | LongModeFormat.ReservedHere(level, mapsPage));
+            bool mapsPage = TFormat.MapsPage(entry, level, state);
+            ulong reserved = raw & (reservedEverywhere | TFormat.ReservedHere(level, mapsPage, state));
             if (reserved != 0)
             {
                 result = Fail(WalkFailure.ReservedBits, state, access, level, address, entry, reserved);
@@ -96,7 +135,7 @@ public static class PageWalker
             }
 
             if (state.Accessed == AccessedPolicy.OnUse && !entry.A
-                && !TrySetFlags(ref tables, state, access, ref observer, ref path, level, PageTableEntry.ABit, out result))
+                && !TrySetFlags<TTables, TObserver, TFormat>(ref tables, state, access, ref observer, ref path, level, PageTableEntry.ABit, out result))
             {
                 return result.Failure != WalkFailure.None;
             }
@@ -107,20 +146,21 @@ public static class PageWalker
 
         PageRights rights = RightsOf(allSet, anySet, path[level].Entry, level, state);
         WalkFailure failure = PageRules.Check(rights, state, access);
-        if (failure != WalkFailure.None)
+        WalkFailure keyFailure = PageRules.CheckKey(rights, path[level].Entry, state, access);
+        if ((failure | keyFailure) != WalkFailure.None)
         {
-            result = FailOnRight(failure, state, access, path, level);
+            result = FailOnRight(failure, keyFailure, state, access, path, TFormat.TopLevel, level);
             return true;
         }
 
         ulong leafFlags = PageTableEntry.ABit | (access.Kind == AccessKind.Write ? PageTableEntry.DBit : 0);
         if ((allSet & PageTableEntry.ABit) == 0 || (path[level].Entry.Raw & leafFlags) != leafFlags)
         {
-            for (int used = LongModeFormat.TopLevel; used >= level; used--)
+            for (int used = TFormat.TopLevel; used >= level; used--)
             {
                 ulong flags = used == level ? leafFlags : PageTableEntry.ABit;
                 if ((path[used].Entry.Raw & flags) != flags
-                    && !TrySetFlags(ref tables, state, access, ref observer, ref path, used, flags, out result))
+                    && !TrySetFlags<TTables, TObserver, TFormat>(ref tables, state, access, ref observer, ref path, used, flags, out result))
                 {
                     return result.Failure != WalkFailure.None;
                 }
@@ -129,11 +169,11 @@ public static class PageWalker
             rights |= access.Kind == AccessKind.Write ? PageRights.Dirty : 0;
         }
 
-        int shift = LongModeFormat.Shift(level);
+        int shift = TFormat.Shift(level);
         WalkStepEntry leaf = path[level];
         result = new WalkResult
         {
-            Gpa = new((leaf.Entry.Raw & PageTableEntry.AddressMask(shift)) | (gva.Value & ((1UL << shift) - 1))),
+            Gpa = new(TFormat.PageAddress(leaf.Entry, level) | (gva.Value & ((1UL << shift) - 1))),
             PageShift = shift,
             Rights = rights,
             Level = level,
@@ -143,15 +183,34 @@ public static class PageWalker
         return true;
     }
 
+    /// <summary>Takes the page directory from a PDPTE register, which has no flags but P to check or set; false with a failure.</summary>
+    private static bool TryUsePdpte<TObserver>(
+        in PagingState state, Gva gva, WalkAccess access, ref TObserver observer, out ulong table, out WalkResult result)
+        where TObserver : struct, IWalkObserver
+    {
+        int index = (int)(gva.Value >> PageSize.Shift1G);
+        Gpa loadedFrom = PdpteRegisters.AddressOf(state.Cr3, index);
+        PageTableEntry pdpte = new(state.Pdptes[index]);
+        if (TObserver.Enabled)
+        {
+            observer.OnEntry(PdpteLevel, loadedFrom, pdpte);
+        }
+
+        table = pdpte.Raw & PageTableEntry.AddressMask4K & state.PhysicalMask;
+        result = pdpte.P ? default : Fail(WalkFailure.NotPresent, state, access, PdpteLevel, loadedFrom, pdpte);
+        return pdpte.P;
+    }
+
     /// <summary>Sets flags in an entry of the path; false with a failure when no memory is there, false without one when the entry has changed.</summary>
-    private static bool TrySetFlags<TTables, TObserver>(
+    private static bool TrySetFlags<TTables, TObserver, TFormat>(
         ref TTables tables, in PagingState state, WalkAccess access, ref TObserver observer, ref WalkPath path, int level, ulong flags, out WalkResult result)
         where TTables : struct, ITableMemory
         where TObserver : struct, IWalkObserver
+        where TFormat : struct, IPagingFormat
     {
         WalkStepEntry step = path[level];
         PageTableEntry after = new(step.Entry.Raw | flags);
-        if (!tables.TryCompareExchange(step.Address, step.Entry.Raw, after.Raw, out bool exchanged))
+        if (!TFormat.TryCompareExchange(ref tables, step.Address, step.Entry.Raw, after.Raw, out bool exchanged))
         {
             result = Fail(WalkFailure.EntryUnreachable, state, access, level, step.Address, step.Entry);
             return false;
@@ -188,15 +247,23 @@ public static class PageWalker
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static WalkResult FailOnRight(WalkFailure failure, in PagingState state, WalkAccess access, in WalkPath path, int leafLevel)
+    private static WalkResult FailOnRight(
+        WalkFailure failure, WalkFailure keyFailure, in PagingState state, WalkAccess access, in WalkPath path, int topLevel, int leafLevel)
     {
-        int level = LongModeFormat.TopLevel;
+        if (failure == WalkFailure.None)
+        {
+            return Fail(keyFailure, state, access, leafLevel, path[leafLevel].Address, path[leafLevel].Entry);
+        }
+
+        int level = topLevel;
         while (level > leafLevel && !Withholds(failure, path[level].Entry))
         {
             level--;
         }
 
-        return Fail(failure, state, access, level, path[level].Address, path[level].Entry);
+        // PK is set whenever the key forbids the access, whatever else does.
+        WalkResult result = Fail(failure, state, access, level, path[level].Address, path[level].Entry);
+        return keyFailure == WalkFailure.None ? result : result with { ErrorCode = result.ErrorCode | PageFaultCode.ProtectionKey };
     }
 
     private static bool Withholds(WalkFailure failure, PageTableEntry entry) => failure switch

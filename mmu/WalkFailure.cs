@@ -6,7 +6,7 @@ public enum WalkFailure : byte
     /// <summary>It did not.</summary>
     None,
 
-    /// <summary>Bits 63:47 of the address are not all equal: #GP(0), or #SS(0) for a stack reference.</summary>
+    /// <summary>Bits 63:47 of the address are not all equal, with 4-level paging: #GP(0), or #SS(0) for a stack reference.</summary>
     NonCanonical,
 
     /// <summary>P is 0 in an entry.</summary>
@@ -40,4 +40,7 @@ public enum WalkFailure : byte
 
     /// <summary>A supervisor data access to a user page with CR4.SMAP = 1, implicit or with RFLAGS.AC = 0.</summary>
     SupervisorAccessToUserPage,
+
+    /// <summary>A data access to a user page whose protection key PKRU forbids.</summary>
+    ForbiddenByProtectionKey,
 }

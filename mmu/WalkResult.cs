@@ -9,7 +9,7 @@ public readonly struct WalkResult
     public Gpa Gpa { get; init; }
 
     /// <summary>
-    /// Where <see cref="Entry"/> lies; 0 when the address is not canonical.
+    /// Where <see cref="Entry"/> lies, or where the register that holds a PDPTE of PAE paging was loaded from; 0 when there is no entry.
     /// </summary>
     public Gpa EntryAddress { get; init; }
 
@@ -31,10 +31,10 @@ public readonly struct WalkResult
     /// <summary>The rights of the translation.</summary>
     public PageRights Rights { get; init; }
 
-    /// <summary>log2 of the page's size: 12, 21 or 30; 0 on failure.</summary>
+    /// <summary>log2 of the page's size: 12, 21, 22 or 30; 0 on failure. Without paging it is 12.</summary>
     public int PageShift { get; init; }
 
-    /// <summary>The level of <see cref="Entry"/>: 4 for a PML4E, 3 for a PDPTE, 2 for a PDE, 1 for a PTE; 0 when the address is not canonical.</summary>
+    /// <summary>The level of <see cref="Entry"/>: 4 for a PML4E, 3 for a PDPTE, 2 for a PDE, 1 for a PTE; 0 when the address is not canonical, and without paging.</summary>
     public int Level { get; init; }
 
     /// <summary>Whether there is a translation.</summary>

@@ -19,12 +19,17 @@ internal static class BootRegisters
         cpu.Rip = entry.Value;
         cpu.Vector = default;
         cpu.Mxcsr = SseState.MxcsrDefault;
+        cpu.X87 = default;
+        cpu.X87.Control = FxsaveArea.X87ControlWord;
         cpu.Cpl = (byte)ring;
         SetSegments(ref cpu, ring);
         cpu.Cr0 = Cr0.PE | Cr0.MP | Cr0.ET | Cr0.NE | Cr0.WP | Cr0.PG;
         cpu.Cr2 = 0;
         cpu.Cr3 = cr3;
-        cpu.Cr4 = Cr4.PAE | Cr4.PGE | Cr4.OSFXSR | Cr4.OSXMMEXCPT | (ring == 3 ? Cr4.SMEP | Cr4.SMAP : 0);
+        bool xsave = vcpu.Features.Has(CpuFeature.Xsave);
+        cpu.Cr4 = Cr4.PAE | Cr4.PGE | Cr4.OSFXSR | Cr4.OSXMMEXCPT | (xsave ? Cr4.OSXSAVE : 0) | (ring == 3 ? Cr4.SMEP | Cr4.SMAP : 0);
+        cpu.Xcr0 = xsave ? StateComponents.Supported(vcpu.Features) : StateComponents.X87;
+        cpu.Pkru = 0;
         cpu.Cr8 = 0;
         cpu.Dr = default;
         cpu.Dr[6] = ResetDr6;

@@ -40,8 +40,8 @@ internal static class CommandLine
     {
         using StreamWriter output = new(new OutputStream(host.Output), Utf8, leaveOpen: true);
         output.NewLine = "\n";
-        RootCommand root = CreateRoot(host, output);
-        ParseResult parsed = root.Parse(arguments, new ParserConfiguration { ResponseFileTokenReplacer = null });
+        RootCommand root = CreateRoot(host, output, out LinuxArguments linux);
+        ParseResult parsed = root.Parse(linux.TakeGuestArguments(arguments), new ParserConfiguration { ResponseFileTokenReplacer = null });
         if (parsed.Errors.Count != 0 && parsed.Action is not (DocumentedHelp or VersionAction))
         {
             host.Complain(UsageErrors.Describe(parsed));
@@ -59,12 +59,12 @@ internal static class CommandLine
         return code;
     }
 
-    private static RootCommand CreateRoot(CliHost host, TextWriter output)
+    private static RootCommand CreateRoot(CliHost host, TextWriter output, out LinuxArguments linux)
     {
         RootCommand root = new("Runs x86-64 guests, and shows the road from an instruction to a byte of memory.") { HelpName = "quadwalk" };
         DocumentedHelp help = new();
         RootOptions.Attach(root, help);
-        root.Add(RunCommand.Create(host, help));
+        root.Add(RunCommand.Create(host, help, out linux));
         root.Add(TraceCommand.Create(host, help));
         root.Add(PageCommand.Create(output, help));
         root.Add(InfoCommand.Create(output, help));

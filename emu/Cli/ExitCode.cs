@@ -32,7 +32,7 @@ internal static class ExitCode
     /// <summary>The lines under <c>--help</c>.</summary>
     public static IReadOnlyList<(string Code, string Meaning)> Meanings { get; } =
     [
-        ("0, odd", "the guest's own status (its low 8 bits)"),
+        ("0, odd", "the guest's own status (its low 8 bits); any value from a Linux program, 128 + n after signal n"),
         ("64", "wrong usage, or more memory than the host has"),
         ("66", "the image is missing, unreadable or malformed"),
         ("70", "an internal error, or a guest this version cannot go on with"),

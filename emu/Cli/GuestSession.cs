@@ -7,18 +7,16 @@ namespace Quadwalk.Cli;
 /// <summary>A machine with an image in it.</summary>
 internal sealed class GuestSession : IDisposable
 {
-    private GuestSession(Machine machine, GuestImage image, BootLayout layout)
+    private GuestSession(Machine machine, SymbolTable symbols)
     {
         Machine = machine;
-        Image = image;
-        Layout = layout;
+        Symbols = symbols;
     }
 
     public Machine Machine { get; }
 
-    public GuestImage Image { get; }
-
-    public BootLayout Layout { get; }
+    /// <summary>The image's names for addresses.</summary>
+    public SymbolTable Symbols { get; }
 
     /// <summary>Reads and boots an image.</summary>
     /// <param name="options">Which, and into what.</param>
@@ -28,20 +26,42 @@ internal sealed class GuestSession : IDisposable
     /// <exception cref="HostMemoryException">The host does not have the memory.</exception>
     public static GuestSession Open(ImageOptions options, Stream? console = null, bool flushLines = false)
     {
+        MachineOptions machineOptions = MachineOptionsOf(options) with { Console = console, FlushLines = flushLines };
+        return options.Kind == MachineKind.Pc ? OpenPc(options, machineOptions) : OpenBare(options, machineOptions);
+    }
+
+    private static GuestSession OpenBare(ImageOptions options, MachineOptions machineOptions)
+    {
         GuestImage image = ImageFile.Read(options);
-        MachineOptions machineOptions = new()
+        return Boot(options, machineOptions, machine =>
         {
-            RamBytes = options.RamBytes,
-            MemoryPath = options.MemoryPath,
-            HostMemory = options.HostMemory,
-            Console = console,
-            FlushLines = flushLines,
-        };
-        RequireAddressable(machineOptions);
+            ImageLoader.Load(machine, image, options.Ring);
+            return image.Symbols;
+        });
+    }
+
+    private static GuestSession OpenPc(ImageOptions options, MachineOptions machineOptions)
+    {
+        if (options.LoadAddress is not null || options.Ring is not null)
+        {
+            throw CommandException.Usage("--machine pc takes multiboot images: leave --load-at and --ring out");
+        }
+
+        byte[] bytes = ImageFile.ReadBytes(options.Path);
+        IReadOnlyList<MultibootModule> modules = options.Modules is null ? [] : MultibootModule.ParseList(options.Modules, path => ImageFile.ReadBytes(path));
+        return Boot(options, machineOptions, machine =>
+        {
+            MultibootStart.Enter(machine, MultibootLoader.Load(machine, MultibootImage.Parse(bytes), options.Path, options.CommandLine, modules));
+            return SymbolTable.Empty;
+        });
+    }
+
+    private static GuestSession Boot(ImageOptions options, MachineOptions machineOptions, Func<Machine, SymbolTable> load)
+    {
         Machine machine = new(machineOptions);
         try
         {
-            return new GuestSession(machine, image, ImageLoader.Load(machine, image, options.Ring));
+            return new GuestSession(machine, load(machine));
         }
         catch (ImageFormatException e)
         {
@@ -55,8 +75,25 @@ internal sealed class GuestSession : IDisposable
         }
     }
 
+    /// <summary>The machine that was asked for, without a console.</summary>
+    /// <exception cref="CommandException">It has more RAM than the processor can address.</exception>
+    public static MachineOptions MachineOptionsOf(ImageOptions options)
+    {
+        MachineOptions machineOptions = new()
+        {
+            RamBytes = options.RamBytes,
+            MemoryPath = options.MemoryPath,
+            HostMemory = options.HostMemory,
+            Features = options.Cpu,
+            Kind = options.Kind,
+            Processors = options.Processors,
+        };
+        RequireAddressable(machineOptions);
+        return machineOptions;
+    }
+
     /// <summary>An address with the symbol it lies in.</summary>
-    public string Describe(Gva address) => GuestAddress.Describe(address, Image.Symbols);
+    public string Describe(Gva address) => GuestAddress.Describe(address, Symbols);
 
     /// <summary>Where the guest stands: <c>0x401004 (_start+0x4) after 12 instructions</c>.</summary>
     public string Position => string.Create(

@@ -32,7 +32,9 @@ internal static class ImageFile
         }
     }
 
-    private static byte[] ReadBytes(string path)
+    /// <summary>The contents of a file.</summary>
+    /// <exception cref="CommandException">They cannot be read.</exception>
+    public static byte[] ReadBytes(string path)
     {
         if (path.Length == 0 || path.Contains('\0', StringComparison.Ordinal))
         {

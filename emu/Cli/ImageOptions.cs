@@ -14,6 +14,21 @@ internal sealed record ImageOptions
 
     public HostMemoryKind HostMemory { get; init; } = HostMemoryKind.Auto;
 
+    /// <summary>The processor model.</summary>
+    public CpuFeatures Cpu { get; init; } = new();
+
+    /// <summary>Which devices the machine has.</summary>
+    public MachineKind Kind { get; init; }
+
+    /// <summary>How many processors it has.</summary>
+    public int Processors { get; init; } = 1;
+
+    /// <summary>What a multiboot image is told behind its name.</summary>
+    public string CommandLine { get; init; } = "";
+
+    /// <summary>The modules of a multiboot image, as <see cref="MultibootModule.ParseList"/> reads them; null for none.</summary>
+    public string? Modules { get; init; }
+
     /// <summary>The ring to start in, or null for the image's own.</summary>
     public int? Ring { get; init; }
 

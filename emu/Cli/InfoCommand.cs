@@ -12,12 +12,14 @@ internal static class InfoCommand
     public static Command Create(TextWriter output, DocumentedHelp help)
     {
         Command command = new("info", "Say what this host offers, and what this build of Quadwalk has.");
-        command.SetAction(_ =>
+        Option<CpuFeatures?> cpu = CpuArgument.Create();
+        command.Add(cpu);
+        command.SetAction(result =>
         {
-            Write(output, HostCapabilities.Probe(), new CpuFeatures());
+            Write(output, HostCapabilities.Probe(), result.GetValue(cpu) ?? new CpuFeatures());
             return ExitCode.Success;
         });
-        help.Document(command, "quadwalk info");
+        help.Document(command, "quadwalk info", "quadwalk info --cpu v2,+aes");
         return command;
     }
 
@@ -39,7 +41,9 @@ internal static class InfoCommand
             ("memfd_secret", YesNo(host.MemfdSecret)),
             ("engines", "interpreter"),
             ("access paths", string.Join(' ', MemoryPaths.Names)),
-            ("guest processor", string.Create(CultureInfo.InvariantCulture, $"x86-64 with SSE2, MAXPHYADDR {guest.PhysicalAddressBits}, 1 GiB pages {YesNo(guest.Page1G)}")),
+            ("guest processor", string.Create(CultureInfo.InvariantCulture, $"{guest.Model}, MAXPHYADDR {guest.PhysicalAddressBits}, 1 GiB pages {YesNo(guest.Page1G)}")),
+            ("guest models", string.Join(' ', CpuModels.Names)),
+            ("guest features", string.Join(' ', guest.Names)),
             ("guest TLB", string.Create(CultureInfo.InvariantCulture, $"{Tlb.EntriesPerContext} entries a context, direct-mapped")),
         ])
         {

@@ -63,7 +63,7 @@ internal static class PageCommand
     {
         using GuestSession session = GuestSession.Open(options);
         Machine machine = session.Machine;
-        Gva address = GuestAddress.Parse(at, session.Image.Symbols);
+        Gva address = GuestAddress.Parse(at, session.Symbols);
         StopReport? report = after == 0 ? null : machine.Run(after);
         output.WriteLine($"After {machine.Cpu.Counters.Instructions.ToString(CultureInfo.InvariantCulture)} instructions{Ending(report)}.");
         WalkAccess access = new(kind, user ?? machine.Cpu.State.Cpl == 3);

@@ -7,7 +7,7 @@ namespace Quadwalk.Cli;
 /// <summary><c>quadwalk run</c>: boots an image and lets it run, its console on the process's streams.</summary>
 internal static class RunCommand
 {
-    public static Command Create(CliHost host, DocumentedHelp help)
+    public static Command Create(CliHost host, DocumentedHelp help, out LinuxArguments linux)
     {
         Command command = new("run", "Run a guest. Its console output goes to stdout, byte for byte; its UART reads stdin when it looks for input.");
         ImageArguments image = new(command, "--at");
@@ -20,22 +20,32 @@ internal static class RunCommand
         Option<StatsFormat> stats = StatsArgument.Create();
         command.Add(limit);
         command.Add(stats);
+        LinuxArguments linuxArguments = linux = new(command);
         command.SetAction(result => Execute(host, new RunOptions
         {
             Image = image.Read(result),
             Limit = result.GetValue(limit),
             Stats = result.GetValue(stats),
+            Linux = linuxArguments.Read(result),
         }));
         help.Document(
             command,
             "quadwalk run samples/guests/hello.elf",
             "quadwalk run --limit 10M --stats samples/guests/primes.elf",
-            "quadwalk run --load-at 0x100000 samples/guests/flat.bin");
+            "quadwalk run --cpu v3,-avx2 samples/guests/hello.elf",
+            "quadwalk run --machine pc --smp 2 --append \"--quick\" kernel.elf",
+            "quadwalk run --load-at 0x100000 samples/guests/flat.bin",
+            "quadwalk run --personality linux --allow README.md /usr/bin/busybox sha256sum README.md");
         return command;
     }
 
     private static int Execute(CliHost host, RunOptions options)
     {
+        if (options.Linux is { } linux)
+        {
+            return LinuxRun.Execute(host, options, linux);
+        }
+
         StatusLine? status = host.ErrorIsTerminal ? new StatusLine(host.Error) : null;
         using GuestOutput output = new(host.Output, host.OutputIsTerminal ? status : null);
         using GuestSession session = GuestSession.Open(options.Image, output, host.OutputIsTerminal);
@@ -74,6 +84,9 @@ internal static class RunCommand
 
         switch (report.Reason)
         {
+            case StopReason.Reset:
+                host.Complain($"the guest reset the machine at {session.Position}");
+                return 0;
             case StopReason.Exit or StopReason.Halted:
                 return (int)(report.Status.GetValueOrDefault() & 0xff);
             case StopReason.Limit:

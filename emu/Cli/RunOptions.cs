@@ -17,4 +17,7 @@ internal sealed record RunOptions
     public ulong? Limit { get; init; }
 
     public StatsFormat Stats { get; init; }
+
+    /// <summary>The Linux program, or null where the image brings its own kernel.</summary>
+    public LinuxRunOptions? Linux { get; init; }
 }

@@ -92,7 +92,7 @@ internal static class TraceCommand
         using TraceConsoleStream console = new();
         using OutputStream lines = new(host.Output);
         using GuestSession session = GuestSession.Open(options.Image, console, flushLines: true);
-        Tracer tracer = new(lines, ForTracer(options, session.Image.Symbols), console);
+        Tracer tracer = new(lines, ForTracer(options, session.Symbols), console);
         StopReport report = Run(host, options, session.Machine, tracer);
         return Conclude(host, session, tracer, report, null);
     }
@@ -102,7 +102,7 @@ internal static class TraceCommand
         using GuestOutput console = new(host.Output, status: null);
         using GuestSession session = GuestSession.Open(options.Image, console, host.OutputIsTerminal);
         console.Closed = session.Machine.RequestStop;
-        TracerOptions shown = ForTracer(options, session.Image.Symbols);
+        TracerOptions shown = ForTracer(options, session.Symbols);
         Tracer tracer;
         StopReport report;
         try

@@ -51,6 +51,12 @@ public static class Rflags
     /// <summary>Alignment check; at CPL below 3 with CR4.SMAP, leave to touch user pages.</summary>
     public const ulong AC = 1 << 18;
 
+    /// <summary>Virtual IF.</summary>
+    public const ulong VIF = 1 << 19;
+
+    /// <summary>A virtual interrupt is pending.</summary>
+    public const ulong VIP = 1 << 20;
+
     /// <summary>CPUID can be used.</summary>
     public const ulong ID = 1 << 21;
 
@@ -59,6 +65,9 @@ public static class Rflags
 
     /// <summary>Every bit that software can change in 64-bit mode.</summary>
     public const ulong Writable = Status | TF | IF | DF | Iopl | NT | RF | AC | ID;
+
+    /// <summary>Every bit that can be 1 besides <see cref="Fixed"/>.</summary>
+    public const ulong Defined = Writable | VM | VIF | VIP;
 }
 
 /// <summary>Bits of CR0 (SDM Vol. 3A, 2.5).</summary>
@@ -101,7 +110,7 @@ public static class Cr0
     public const ulong Known = PE | MP | EM | TS | ET | NE | WP | AM | NW | CD | PG;
 }
 
-/// <summary>Bits of CR4 that this processor has (SDM Vol. 3A, 2.5).</summary>
+/// <summary>Bits of CR4 (SDM Vol. 3A, 2.5); <see cref="CpuFeatures.Cr4Bits"/> are those that one processor has.</summary>
 public static class Cr4
 {
     /// <summary>RDTSC at CPL 0 only.</summary>
@@ -109,6 +118,9 @@ public static class Cr4
 
     /// <summary>Debugging extensions: DR4 and DR5 raise #UD.</summary>
     public const ulong DE = 1 << 3;
+
+    /// <summary>Protected-mode virtual interrupts: CLI and STI at CPL 3 change RFLAGS.VIF.</summary>
+    public const ulong PVI = 1 << 1;
 
     /// <summary>4 MiB pages in 32-bit paging.</summary>
     public const ulong PSE = 1 << 4;
@@ -128,17 +140,29 @@ public static class Cr4
     /// <summary>SIMD floating-point errors raise #XM.</summary>
     public const ulong OSXMMEXCPT = 1 << 10;
 
+    /// <summary>User-mode instruction prevention: no SGDT, SIDT, SLDT, STR and SMSW above CPL 0.</summary>
+    public const ulong UMIP = 1 << 11;
+
+    /// <summary>RDFSBASE and its kin.</summary>
+    public const ulong FSGSBASE = 1 << 16;
+
+    /// <summary>Process-context identifiers in CR3.</summary>
+    public const ulong PCIDE = 1 << 17;
+
+    /// <summary>XSAVE and XCR0.</summary>
+    public const ulong OSXSAVE = 1 << 18;
+
+    /// <summary>Protection keys for user pages, RDPKRU and WRPKRU.</summary>
+    public const ulong PKE = 1 << 22;
+
     /// <summary>Supervisor-mode execution prevention.</summary>
     public const ulong SMEP = 1 << 20;
 
     /// <summary>Supervisor-mode access prevention.</summary>
     public const ulong SMAP = 1 << 21;
-
-    /// <summary>Every bit that may be set here; another raises #GP.</summary>
-    public const ulong Known = TSD | DE | PSE | PAE | MCE | PGE | OSFXSR | OSXMMEXCPT | SMEP | SMAP;
 }
 
-/// <summary>Bits of IA32_EFER (SDM Vol. 3A, 2.2.1).</summary>
+/// <summary>Bits of IA32_EFER (SDM Vol. 3A, 2.2.1); <see cref="CpuFeatures.EferBits"/> are those that one processor has.</summary>
 public static class Efer
 {
     /// <summary>SYSCALL and SYSRET.</summary>
@@ -152,7 +176,4 @@ public static class Efer
 
     /// <summary>The execute-disable bit.</summary>
     public const ulong NXE = 1 << 11;
-
-    /// <summary>Every bit that may be set here; another raises #GP.</summary>
-    public const ulong Known = SCE | LME | LMA | NXE;
 }

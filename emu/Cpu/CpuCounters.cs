@@ -6,6 +6,9 @@ public sealed class CpuCounters
     /// <summary>Instructions retired.</summary>
     public ulong Instructions { get; internal set; }
 
+    /// <summary>Ticks of the processor's clock that it spent halted.</summary>
+    public ulong HaltedTicks { get; internal set; }
+
     /// <summary>Data accesses of instructions, each looked up in the TLB.</summary>
     public ulong DataAccesses { get; internal set; }
 

@@ -32,6 +32,15 @@ public unsafe struct CpuState
     /// <summary>MXCSR.</summary>
     public uint Mxcsr;
 
+    /// <summary>PKRU: access and write rights of the sixteen user protection keys.</summary>
+    public uint Pkru;
+
+    /// <summary>The x87 unit, whose registers MMX shares.</summary>
+    public X87State X87;
+
+    /// <summary>XCR0: the state components that XSAVE manages.</summary>
+    public ulong Xcr0;
+
     /// <summary>The current privilege level.</summary>
     public byte Cpl;
 
@@ -68,8 +77,25 @@ public unsafe struct CpuState
     /// <summary>DR0 to DR7; 4 and 5 are aliases that the instructions resolve.</summary>
     public DebugRegisters Dr;
 
+    /// <summary>
+    /// The PDPTE registers of PAE paging: what MOV to a control register last found in memory. Whoever sets CR3 from outside sets them too.
+    /// </summary>
+    public PdpteRegisters Pdpte;
+
     /// <summary>The model-specific registers.</summary>
     public ModelSpecificRegisters Msr;
+
+    /// <summary>Where the sequence stands from which RDRAND and RDSEED draw.</summary>
+    public ulong Random;
+
+    /// <summary>Where a method that is not inlined leaves the result for its handler; see <see cref="Result{T}"/>.</summary>
+    internal Vector512<byte> LastResult;
+
+    /// <summary>What the running SSE or AVX instruction found while computing.</summary>
+    internal FloatStatus FloatStatus;
+
+    /// <summary>What the running x87 instruction found while computing.</summary>
+    internal X87Status X87Status;
 
     /// <summary>The TLB entries of the current privilege context.</summary>
     internal TlbEntry* Tlb;
@@ -101,6 +127,11 @@ public unsafe struct CpuState
     internal static ref T At<T>(ref CpuState cpu, int offset)
         where T : unmanaged =>
         ref Unsafe.As<byte, T>(ref Unsafe.AddByteOffset(ref Unsafe.As<CpuState, byte>(ref cpu), (nint)(uint)offset));
+
+    /// <summary>A number or a vector that a method hands to its handler, which must have no local whose address is taken.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static ref T Result<T>(ref CpuState cpu)
+        where T : unmanaged => ref Unsafe.As<Vector512<byte>, T>(ref cpu.LastResult);
 
     /// <summary>Writes a general register: a 32-bit write clears the upper half (SDM Vol. 1, 3.4.1.1).</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Runtime.CompilerServices;
 
 namespace Quadwalk.Emulation;
 
@@ -27,7 +28,7 @@ public struct ModelSpecificRegisters
     /// <summary>IA32_TSC_AUX.</summary>
     public ulong TscAux;
 
-    /// <summary>What WRMSR to IA32_TIME_STAMP_COUNTER added to the count of retired instructions.</summary>
+    /// <summary>IA32_TSC_ADJUST: what WRMSR to it or to IA32_TIME_STAMP_COUNTER added to the count of retired instructions.</summary>
     public ulong TscOffset;
 
     /// <summary>IA32_APIC_BASE.</summary>
@@ -36,6 +37,53 @@ public struct ModelSpecificRegisters
     /// <summary>IA32_PAT.</summary>
     public ulong Pat;
 
+    /// <summary>IA32_DEBUGCTL.</summary>
+    public ulong DebugControl;
+
     /// <summary>IA32_MISC_ENABLE.</summary>
     public ulong MiscEnable;
+
+    /// <summary>IA32_XSS: the supervisor state components of XSAVES, of which there are none.</summary>
+    public ulong Xss;
+
+    /// <summary>IA32_SYSENTER_CS.</summary>
+    public ulong SysenterCs;
+
+    /// <summary>IA32_SYSENTER_ESP.</summary>
+    public ulong SysenterEsp;
+
+    /// <summary>IA32_SYSENTER_EIP.</summary>
+    public ulong SysenterEip;
+
+    /// <summary>IA32_MCG_STATUS.</summary>
+    public ulong MachineCheckStatus;
+
+    /// <summary>IA32_MTRR_DEF_TYPE.</summary>
+    public ulong MtrrDefaultType;
+
+    /// <summary>IA32_MTRR_PHYSBASE0, IA32_MTRR_PHYSMASK0 and so on, in pairs.</summary>
+    public MtrrVariables MtrrVariable;
+
+    /// <summary>IA32_MTRR_FIX64K_00000, IA32_MTRR_FIX16K_80000 and _A0000, IA32_MTRR_FIX4K_C0000 to _F8000.</summary>
+    public MtrrFixeds MtrrFixed;
+}
+
+/// <summary>Eight pairs of base and mask.</summary>
+[InlineArray(Count)]
+public struct MtrrVariables
+{
+    /// <summary>The registers.</summary>
+    internal const int Count = 16;
+
+    private ulong first;
+}
+
+/// <summary>Eleven registers of eight types each.</summary>
+[InlineArray(Count)]
+public struct MtrrFixeds
+{
+    /// <summary>The registers.</summary>
+    internal const int Count = 11;
+
+    private ulong first;
 }

@@ -11,29 +11,42 @@ namespace Quadwalk.Emulation;
 public sealed unsafe partial class Vcpu : IDisposable
 {
     private readonly CpuState* state;
+    private readonly byte physicalAddressBits;
+    private readonly bool page1G;
+    private readonly bool pse36;
+    private readonly CodeSegments segments = new();
     private volatile bool stopRequested;
 
-    internal Vcpu(Memslots slots, IGuestMemoryAccess access, MmioBus bus, PortBus ports, CpuFeatures features)
+    internal Vcpu(Memslots slots, IGuestMemoryAccess access, MmioBus bus, PortBus ports, CpuFeatures features, ulong seed = 0, DecodedFrames? frames = null)
     {
         state = (CpuState*)NativeMemory.AlignedAlloc((nuint)sizeof(CpuState), 64);
         NativeMemory.Clear(state, (nuint)sizeof(CpuState));
         Features = features;
+        (physicalAddressBits, page1G, pse36) = (features.PhysicalAddressBits, features.Page1G, features.Has(CpuFeature.Pse36));
         Ports = ports;
+        Debug = new DebugUnit(this);
         Tlb = new Tlb();
         Code = new CodeCache();
+        Frames = frames ?? new DecodedFrames();
+        Frames.Add(this);
         Memory = new ProcessorMemory(this, slots);
         Hypervisor = new HypervisorMemory(this, slots, access, bus);
         state->BlockTable = Code.Table;
-        state->Flags.Word = 0;
-        state->Mxcsr = SseState.MxcsrDefault;
-        ContextChanged();
+        state->Random = seed;
+        Reset();
     }
 
-    /// <summary>The registers. After changing CPL, a control register or IA32_EFER here, call <see cref="FlushTlb"/>.</summary>
+    /// <summary>The registers. After changing CPL, a control register, DR7 or IA32_EFER here, call <see cref="FlushTlb"/>.</summary>
     public ref CpuState State => ref *state;
 
     /// <summary>What CPUID claims and the physical-address width.</summary>
     public CpuFeatures Features { get; }
+
+    /// <summary>The local APIC ID.</summary>
+    public uint ApicId { get; init; }
+
+    /// <summary>How many processors the machine has.</summary>
+    public int ProcessorCount { get; init; } = 1;
 
     /// <summary>The translation lookaside buffer.</summary>
     public Tlb Tlb { get; }
@@ -44,9 +57,10 @@ public sealed unsafe partial class Vcpu : IDisposable
     /// <summary>What happened so far.</summary>
     public CpuCounters Counters { get; } = new();
 
-    /// <summary>The paging state of the current CR0, CR3, CR4, EFER and RFLAGS.AC.</summary>
+    /// <summary>The paging state of the current CR0, CR3, CR4, EFER, RFLAGS.AC and PKRU.</summary>
     public PagingState Paging => new(
-        state->Cr0, state->Cr3, state->Cr4, state->Msr.Efer, (state->SystemFlags & Emulation.Rflags.AC) != 0, Features.PhysicalAddressBits, Features.Page1G);
+        state->Cr0, state->Cr3, state->Cr4, state->Msr.Efer, (state->SystemFlags & Emulation.Rflags.AC) != 0, physicalAddressBits, page1G,
+        Pdptes: state->Pdpte, Pse36: pse36, Pkru: state->Pkru);
 
     /// <summary>RFLAGS, with the status flags computed.</summary>
     public ulong Rflags
@@ -55,10 +69,10 @@ public sealed unsafe partial class Vcpu : IDisposable
         set
         {
             state->Flags.Word = value;
-            ulong system = value & (Emulation.Rflags.Writable & ~Emulation.Rflags.Status);
-            bool acChanged = ((system ^ state->SystemFlags) & Emulation.Rflags.AC) != 0;
+            ulong system = value & (Emulation.Rflags.Defined & ~Emulation.Rflags.Status);
+            bool contextChanged = ((system ^ state->SystemFlags) & (Emulation.Rflags.AC | Emulation.Rflags.VM)) != 0;
             state->SystemFlags = system;
-            if (acChanged)
+            if (contextChanged)
             {
                 ContextChanged();
             }
@@ -79,6 +93,9 @@ public sealed unsafe partial class Vcpu : IDisposable
 
     internal CodeCache Code { get; }
 
+    /// <summary>The decoded code of all processors of the machine.</summary>
+    internal DecodedFrames Frames { get; }
+
     /// <summary>The instructions given to the chain that is running.</summary>
     internal int SliceLength { get; set; }
 
@@ -97,7 +114,7 @@ public sealed unsafe partial class Vcpu : IDisposable
     }
 
     /// <summary>
-    /// To be called after a change of CPL, RFLAGS.AC, CR0 or CR4: selects the TLB entries and the block mode.
+    /// To be called after a change of CS, CPL, RFLAGS.AC or VM, CR0, CR4, DR7, IA32_EFER or XCR0: selects the TLB entries and the block mode.
     /// </summary>
     internal void ContextChanged()
     {
@@ -105,9 +122,45 @@ public sealed unsafe partial class Vcpu : IDisposable
         state->Epoch = Tlb.Epoch;
         BlockMode mode = state->Mode & (BlockMode.Single | BlockMode.Recorded);
         mode |= state->Cpl == 3 ? BlockMode.User : 0;
+        mode |= CodeMode();
         mode |= (state->Cr4 & Cr4.OSFXSR) == 0 || (state->Cr0 & Cr0.EM) != 0 ? BlockMode.SseUndefined : 0;
         mode |= (state->Cr0 & Cr0.TS) != 0 ? BlockMode.SseNotAvailable : 0;
+        mode |= (state->Cr0 & Cr0.EM) != 0 ? BlockMode.X87Emulated : 0;
+        mode |= (state->Cr0 & (Cr0.TS | Cr0.MP)) == (Cr0.TS | Cr0.MP) ? BlockMode.WaitNotAvailable : 0;
+        mode |= (state->Cr4 & Cr4.OSXSAVE) == 0 || (~state->Xcr0 & 6) != 0 || (mode & BlockMode.Real) != 0 ? BlockMode.AvxUndefined : 0;
+        mode |= state->Cpl == 3 && (state->Cr0 & Cr0.AM) != 0 && (state->SystemFlags & Emulation.Rflags.AC) != 0 ? BlockMode.AlignmentChecked : 0;
+        mode |= Debug.Arm();
         state->Mode = mode;
+    }
+
+    /// <summary>Whether CS holds 64-bit code.</summary>
+    internal bool Is64BitMode => (state->Mode & (BlockMode.Code16 | BlockMode.Code32)) == 0;
+
+    /// <summary>Whether segments are what real-address mode and virtual-8086 mode make of selectors.</summary>
+    internal bool IsRealOrVirtual8086 => (state->Mode & BlockMode.Real) != 0;
+
+    /// <summary>The bits that a linear address has: 64 in 64-bit mode, 32 elsewhere.</summary>
+    internal ulong LinearMask => Is64BitMode ? ulong.MaxValue : uint.MaxValue;
+
+    private BlockMode CodeMode()
+    {
+        ref SegmentRegister cs = ref state->Segments[SegmentIndex.Cs];
+        if ((state->Msr.Efer & Efer.LMA) != 0 && (cs.Attributes & DescriptorBits.Code64) != 0)
+        {
+            return BlockMode.None;
+        }
+
+        int generation = segments.Generation;
+        uint number = segments.NumberOf(cs);
+        if (generation != segments.Generation)
+        {
+            Code.Flush();
+        }
+
+        BlockMode mode = (BlockMode)(number * (uint)BlockMode.CodeSegment);
+        mode |= (cs.Attributes & DescriptorBits.Default32) != 0 ? BlockMode.Code32 : BlockMode.Code16;
+        bool real = (state->Cr0 & Cr0.PE) == 0 || (state->SystemFlags & Emulation.Rflags.VM) != 0;
+        return mode | (real ? BlockMode.Real : 0);
     }
 
     internal TlbContext CurrentContext =>
@@ -181,7 +234,7 @@ public sealed unsafe partial class Vcpu : IDisposable
         if ((exit is BlockExit.Halt or BlockExit.Stop && UnsupportedReason is null) || (exit == BlockExit.Fault && PendingTrap != TrapKind.None))
         {
             cpu->Meter += op->Toll;
-            cpu->Rip = op->NextRip;
+            cpu->Rip = exit == BlockExit.Fault && PendingTrap == TrapKind.NewTask ? cpu->Rip : op->NextRip;
             return exit;
         }
 
@@ -208,7 +261,7 @@ public sealed unsafe partial class Vcpu : IDisposable
             ulong part = Math.Min(length - done, PageSize.Size4K - ((gpa.Value + done) & PageSize.Mask4K));
             if (Memory.Slots.TryTranslate(gpa + done, out Hva hva, out _))
             {
-                Code.Written(hva.Value, (int)part);
+                Frames.Written(hva.Value, (int)part);
             }
 
             done += part;

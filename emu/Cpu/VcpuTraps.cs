@@ -11,6 +11,9 @@ internal enum TrapKind : byte
 
     /// <summary>INT1: RIP is after the instruction, and any gate will do.</summary>
     Privileged,
+
+    /// <summary>The instruction switched tasks and the exception belongs to the new one: RIP is where that goes on.</summary>
+    NewTask,
 }
 
 public sealed unsafe partial class Vcpu
@@ -27,8 +30,11 @@ public sealed unsafe partial class Vcpu
     /// <summary>The linear address of the instruction that trapped.</summary>
     internal ulong TrappedAt { get; private set; }
 
-    /// <summary>Time: the instructions retired before an operation of the running block.</summary>
-    internal ulong Now(ref Op op) => Counters.Instructions + (ulong)(SliceLength - state->Remaining) + op.Before;
+    /// <summary>Whether the current instruction or delivery has switched tasks: a fault it raises belongs to the new task.</summary>
+    internal bool TaskSwitched { get; set; }
+
+    /// <summary><see cref="Time"/> before an operation of the running block.</summary>
+    internal ulong Now(ref Op op) => Time + (ulong)(SliceLength - state->Remaining) + op.Before;
 
     /// <summary>Records an interrupt that the current instruction asks for.</summary>
     internal BlockExit Trap(ref Op op, ExceptionVector vector, TrapKind kind)

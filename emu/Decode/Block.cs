@@ -12,7 +12,7 @@ internal unsafe struct Block
     /// <summary>Not a frame.</summary>
     public const ulong NoFrame = ulong.MaxValue;
 
-    /// <summary>The linear address of the first instruction.</summary>
+    /// <summary>The instruction pointer at the first instruction.</summary>
     public ulong Rip;
 
     /// <summary>The TLB epoch at which the translation of <see cref="Rip"/> was last confirmed; 0 once the block is invalid.</summary>
@@ -35,6 +35,9 @@ internal unsafe struct Block
 
     /// <summary>How many operations it has, the last one included.</summary>
     public int OpCount;
+
+    /// <summary>Less the instruction pointer, the linear address: the base of CS outside 64-bit mode, else 0.</summary>
+    public ulong CodeBase;
 
     /// <summary>The first operation of a block.</summary>
     public static Op* Ops(Block* block) => (Op*)(block + 1);

@@ -4,7 +4,7 @@ using Quadwalk.GuestMemory;
 namespace Quadwalk.Emulation;
 
 /// <summary>Writes the operations of one block, one after the other.</summary>
-internal unsafe struct BlockBuilder(Block* block, Block* nowhere, BlockMode mode)
+internal unsafe struct BlockBuilder(Block* block, Block* nowhere, BlockMode mode, CpuFeatures features, ulong limit)
 {
     /// <summary>What <see cref="Append"/> answers when the block is complete.</summary>
     public const ulong Ends = ulong.MaxValue;
@@ -26,7 +26,8 @@ internal unsafe struct BlockBuilder(Block* block, Block* nowhere, BlockMode mode
             return instruction.NearBranchTarget;
         }
 
-        if (!single && opCount > 0 && Fusion.TryFuse(ref ops[opCount - 1], previous, instruction))
+        bool fuses = !single && (mode & BlockMode.Checked) == 0;
+        if (fuses && opCount > 0 && Fusion.TryFuse(ref ops[opCount - 1], previous, instruction, limit))
         {
             previous = default;
             block->Count++;
@@ -44,9 +45,9 @@ internal unsafe struct BlockBuilder(Block* block, Block* nowhere, BlockMode mode
             Link = nowhere,
         };
         accesses += AccessesOf(instruction, infoFactory);
-        BindKind kind = (mode & BlockMode.Recorded) != 0
-            ? OpBinder<RecordingPort>.Bind(instruction, ref op, mode)
-            : OpBinder<ProcessorPort>.Bind(instruction, ref op, mode);
+        BindKind kind = Bind(instruction, ref op);
+        op.Flags |= instruction.FlowControl is FlowControl.UnconditionalBranch or FlowControl.IndirectBranch or FlowControl.Return
+            or FlowControl.Call or FlowControl.IndirectCall ? OpFlags.Branch : 0;
         opCount++;
         block->Count++;
         Seal(ref op);
@@ -71,6 +72,10 @@ internal unsafe struct BlockBuilder(Block* block, Block* nowhere, BlockMode mode
         block->OpCount = opCount + 1;
     }
 
+    private readonly BindKind Bind(in Instruction instruction, ref Op op) => (mode & BlockMode.Recorded) != 0
+        ? PortSelector<RecordingPort>.Bind(instruction, ref op, mode, features)
+        : PortSelector<ProcessorPort>.Bind(instruction, ref op, mode, features);
+
     private readonly void Seal(ref Op op)
     {
         op.Accesses = (byte)accesses;
@@ -80,7 +85,8 @@ internal unsafe struct BlockBuilder(Block* block, Block* nowhere, BlockMode mode
     private readonly bool IsLocalJump(in Instruction instruction) =>
         instruction.IsJmpShortOrNear
         && block->SecondFrame == Block.NoFrame
-        && (instruction.NearBranchTarget ^ block->Rip) >> PageSize.Shift4K == 0;
+        && instruction.NearBranchTarget <= limit
+        && ((instruction.NearBranchTarget + block->CodeBase) ^ (block->Rip + block->CodeBase)) >> PageSize.Shift4K == 0;
 
     private static int AccessesOf(in Instruction instruction, InstructionInfoFactory infoFactory)
     {

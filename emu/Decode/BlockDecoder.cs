@@ -26,21 +26,35 @@ internal sealed unsafe class BlockDecoder(Vcpu vcpu)
             return block;
         }
 
-        byte* host = vcpu.Memory.Translate(rip, AccessKind.Execute);
+        ulong codeBase = 0;
+        if ((cpu->Mode & (BlockMode.Code16 | BlockMode.Code32)) != 0)
+        {
+            ref SegmentRegister cs = ref cpu->Segments[SegmentIndex.Cs];
+            if (rip > cs.Limit)
+            {
+                vcpu.RaiseGP(FaultRule.CodeLimit);
+                return null;
+            }
+
+            codeBase = cs.Base;
+        }
+
+        ulong linear = (rip + codeBase) & vcpu.LinearMask;
+        byte* host = vcpu.Memory.Translate(linear, AccessKind.Execute);
         if (host == null)
         {
-            return FetchFailed(rip);
+            return FetchFailed(linear);
         }
 
         ulong frame = (ulong)host & ~PageSize.Mask4K;
         block = vcpu.Code.Find(rip, frame, cpu->Mode);
         if (block == null)
         {
-            block = Decode(rip, host, cpu->Mode);
+            block = Decode(rip, codeBase, host, cpu->Mode);
         }
         else if (block->SecondFrame != Block.NoFrame)
         {
-            ulong nextPage = (rip | PageSize.Mask4K) + 1;
+            ulong nextPage = ((linear | PageSize.Mask4K) + 1) & vcpu.LinearMask;
             byte* second = vcpu.Memory.Translate(nextPage, AccessKind.Execute);
             if (second == null)
             {
@@ -49,8 +63,8 @@ internal sealed unsafe class BlockDecoder(Vcpu vcpu)
 
             if ((ulong)second != block->SecondFrame)
             {
-                vcpu.Code.Written(block->Frame | (rip & PageSize.Mask4K), 1);
-                block = Decode(rip, host, cpu->Mode);
+                vcpu.Code.Written(block->Frame | (linear & PageSize.Mask4K), 1);
+                block = Decode(rip, codeBase, host, cpu->Mode);
             }
         }
 
@@ -73,28 +87,37 @@ internal sealed unsafe class BlockDecoder(Vcpu vcpu)
         return null;
     }
 
-    private Block* Decode(ulong rip, byte* host, BlockMode mode)
+    private Block* Decode(ulong rip, ulong codeBase, byte* host, BlockMode mode)
     {
         vcpu.Counters.BlocksDecoded++;
         Block* block = vcpu.Code.Reserve(MaxInstructions + 1);
-        *block = new Block { Rip = rip, Frame = (ulong)host & ~PageSize.Mask4K, SecondFrame = Block.NoFrame, Mode = mode };
-        BlockBuilder builder = new(block, vcpu.Code.Nowhere, mode);
-        ulong pageStart = rip & ~PageSize.Mask4K;
+        *block = new Block { Rip = rip, CodeBase = codeBase, Frame = (ulong)host & ~PageSize.Mask4K, SecondFrame = Block.NoFrame, Mode = mode };
+        ulong last = Is64Bit(mode) ? ulong.MaxValue : vcpu.State.Segments[SegmentIndex.Cs].Limit;
+        BlockBuilder builder = new(block, vcpu.Code.Nowhere, mode, vcpu.Features, last);
+        ulong pageStart = rip - ((ulong)host & PageSize.Mask4K);
         byte* page = (byte*)block->Frame;
         ulong at = rip;
         int limit = (mode & BlockMode.Single) != 0 ? 1 : MaxInstructions;
-        while (block->Count < limit && at - pageStart < PageSize.Size4K)
+        while (block->Count < limit && at - pageStart < PageSize.Size4K && at <= last)
         {
             int offset = (int)(at - pageStart);
-            Instruction instruction = decoder.Decode(page + offset, Math.Min((int)PageSize.Size4K - offset, MaxInstructionLength), at);
-            if (instruction.IsInvalid && offset + MaxInstructionLength > (int)PageSize.Size4K && decoder.NeedsMoreBytes)
+            int inPage = (int)PageSize.Size4K - offset;
+            int allowed = last - at < MaxInstructionLength ? (int)(last - at) + 1 : MaxInstructionLength;
+            Instruction instruction = decoder.Decode(page + offset, Math.Min(inPage, allowed), at, mode);
+            if (instruction.IsInvalid && decoder.NeedsMoreBytes && Math.Min(inPage, allowed) < MaxInstructionLength)
             {
                 if (block->Count != 0)
                 {
                     break;
                 }
 
-                if (!DecodeAcross(block, page + offset, (int)PageSize.Size4K - offset, at, out instruction))
+                if (inPage >= allowed)
+                {
+                    vcpu.RaiseGP(FaultRule.CodeLimit);
+                    return null;
+                }
+
+                if (!DecodeAcross(block, page + offset, inPage, allowed, at, out instruction))
                 {
                     return null;
                 }
@@ -113,32 +136,39 @@ internal sealed unsafe class BlockDecoder(Vcpu vcpu)
         builder.Finish(at);
         if (vcpu.Code.Add(block))
         {
-            vcpu.Tlb.WithholdWrites(new Hva(block->Frame));
+            vcpu.Frames.WithholdWrites(new Hva(block->Frame));
             if (block->SecondFrame != Block.NoFrame)
             {
-                vcpu.Tlb.WithholdWrites(new Hva(block->SecondFrame));
+                vcpu.Frames.WithholdWrites(new Hva(block->SecondFrame));
             }
         }
 
         return block;
     }
 
-    private bool DecodeAcross(Block* block, byte* first, int available, ulong at, out Instruction instruction)
+    private bool DecodeAcross(Block* block, byte* first, int available, int allowed, ulong at, out Instruction instruction)
     {
-        ulong nextPage = at + (ulong)available;
+        ulong nextPage = (at + block->CodeBase + (ulong)available) & vcpu.LinearMask;
         byte* second = vcpu.Memory.Translate(nextPage, AccessKind.Execute);
+        instruction = default;
         if (second == null)
         {
             FetchFailed(nextPage);
-            instruction = default;
             return false;
         }
 
         byte* bytes = stackalloc byte[MaxInstructionLength];
         Unsafe.CopyBlockUnaligned(bytes, first, (uint)available);
         Unsafe.CopyBlockUnaligned(bytes + available, second, (uint)(MaxInstructionLength - available));
-        instruction = decoder.Decode(bytes, MaxInstructionLength, at);
+        instruction = decoder.Decode(bytes, allowed, at, block->Mode);
         block->SecondFrame = (ulong)second;
+        if (instruction.IsInvalid && decoder.NeedsMoreBytes && allowed < MaxInstructionLength)
+        {
+            return vcpu.RaiseGP(FaultRule.CodeLimit);
+        }
+
         return true;
     }
+
+    private static bool Is64Bit(BlockMode mode) => (mode & (BlockMode.Code16 | BlockMode.Code32)) == 0;
 }

@@ -6,8 +6,11 @@ internal enum BlockExit
     /// <summary>RIP leads to code that no link led to.</summary>
     Branch,
 
-    /// <summary>The instruction at RIP must be looked up and begun again: its code changed, or a repeated one gives way.</summary>
+    /// <summary>The instruction at RIP must be looked up: the code changed.</summary>
     Restart,
+
+    /// <summary>The repeated instruction at RIP did some of its iterations and gives way.</summary>
+    Repeat,
 
     /// <summary>The instruction at RIP raised <see cref="Vcpu.PendingFault"/>, or trapped with RIP after it.</summary>
     Fault,

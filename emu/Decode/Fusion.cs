@@ -9,10 +9,13 @@ namespace Quadwalk.Emulation;
 /// </summary>
 internal static unsafe class Fusion
 {
-    /// <summary>Rebinds <paramref name="op"/>, bound to <paramref name="first"/>, to the pair; false when the two do not go together.</summary>
-    public static bool TryFuse(ref Op op, in Instruction first, in Instruction branch)
+    /// <summary>
+    /// Rebinds <paramref name="op"/>, bound to <paramref name="first"/>, to the pair; false when the two do not go together, or the branch leads
+    /// beyond <paramref name="limit"/>, that of CS.
+    /// </summary>
+    public static bool TryFuse(ref Op op, in Instruction first, in Instruction branch, ulong limit)
     {
-        if (!branch.IsJccShortOrNear || first.HasLockPrefix || first.NextIP != branch.IP || Operands.Shape(op) == AddressShape.Any)
+        if (!branch.IsJccShortOrNear || first.HasLockPrefix || first.NextIP != branch.IP || branch.NearBranchTarget > limit || NeedsOwnAddress(op, first))
         {
             return false;
         }
@@ -33,6 +36,10 @@ internal static unsafe class Fusion
             _ => false,
         };
     }
+
+    /// <summary>Whether an operand in memory has an address that fused forms do not compute.</summary>
+    private static bool NeedsOwnAddress(in Op op, in Instruction first) =>
+        (first.Op0Kind == OpKind.Memory || first.Op1Kind == OpKind.Memory) && Operands.Shape(op) == AddressShape.Any;
 
     private static bool TryOperation<TOperation>(ref Op op, in Instruction first, in Instruction branch, long reach)
         where TOperation : struct, IBinaryOperation => (first.Op0Kind, first.Op1Kind) switch

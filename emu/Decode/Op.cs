@@ -21,7 +21,7 @@ internal unsafe struct Op
     /// </summary>
     public ulong Immediate;
 
-    /// <summary>The linear address of the instruction.</summary>
+    /// <summary>The instruction pointer at the instruction; outside 64-bit mode an offset in CS.</summary>
     public ulong Rip;
 
     /// <summary>Where a direct branch led last time; never null.</summary>
@@ -60,7 +60,10 @@ internal unsafe struct Op
     /// <summary>Data accesses of the block up to and including this operation's.</summary>
     public byte Accesses;
 
-    /// <summary>The linear address of the following instruction.</summary>
+    /// <summary>The third register: the second source of a VEX-encoded instruction, or a mask.</summary>
+    public ushort Third;
+
+    /// <summary>The instruction pointer at the following instruction.</summary>
     public readonly ulong NextRip => Rip + Length;
 }
 
@@ -85,4 +88,13 @@ internal enum OpFlags : byte
 
     /// <summary>The instruction pushes or pops beside its operand: near RSP, a non-canonical address raises #SS.</summary>
     ImplicitStack = 1 << 4,
+
+    /// <summary>The instruction is not of 64-bit mode: its addresses are <see cref="SegmentedAddress"/>es.</summary>
+    Segmented = 1 << 5,
+
+    /// <summary>The address size is 16 bits.</summary>
+    Address16 = 1 << 6,
+
+    /// <summary>A branch that is always taken.</summary>
+    Branch = 1 << 7,
 }

@@ -20,14 +20,13 @@ internal static unsafe class OpBinder<TPort>
     where TPort : struct, IMemoryPort
 {
     /// <summary>Fills in the operation; an instruction that this processor does not have is bound to #UD.</summary>
-    public static BindKind Bind(in Instruction instruction, ref Op op, BlockMode mode)
+    public static BindKind Bind(in Instruction instruction, ref Op op, BlockMode mode, CpuFeatures features)
     {
-        BindKind kind = BindChecked(instruction, ref op, mode);
+        BindKind kind = BindChecked(instruction, ref op, mode, features);
         if (kind == BindKind.Unsupported)
         {
             op.Immediate = (ulong)FaultRule.UndefinedOpcode;
-            op.Handler = &Terminate<RaiseUndefined, TPort>.Serializing;
-            return BindKind.Ends;
+            return Serializing<RaiseUndefined>(ref op);
         }
 
         return kind;
@@ -37,7 +36,9 @@ internal static unsafe class OpBinder<TPort>
     public static BindKind Straight<TInstruction>(ref Op op)
         where TInstruction : struct, IInstruction
     {
-        op.Handler = &Chain<TInstruction, TPort>.Run;
+        op.Handler = TPort.Watches ? &WatchedChain<TInstruction, TPort>.Run
+            : TInstruction.IsApart ? &Chain<Apart<TInstruction>, TPort>.Run
+            : &Chain<TInstruction, TPort>.Run;
         return BindKind.Straight;
     }
 
@@ -45,7 +46,7 @@ internal static unsafe class OpBinder<TPort>
     public static BindKind Direct<TInstruction>(ref Op op)
         where TInstruction : struct, ITerminator
     {
-        op.Handler = &Terminate<TInstruction, TPort>.Direct;
+        op.Handler = TPort.Watches ? &WatchedTerminate<TInstruction, TPort>.Branch : &Terminate<TInstruction, TPort>.Direct;
         return BindKind.Ends;
     }
 
@@ -53,7 +54,7 @@ internal static unsafe class OpBinder<TPort>
     public static BindKind Indirect<TInstruction>(ref Op op)
         where TInstruction : struct, ITerminator
     {
-        op.Handler = &Terminate<TInstruction, TPort>.Indirect;
+        op.Handler = TPort.Watches ? &WatchedTerminate<TInstruction, TPort>.Branch : &Terminate<TInstruction, TPort>.Indirect;
         return BindKind.Ends;
     }
 
@@ -61,11 +62,11 @@ internal static unsafe class OpBinder<TPort>
     public static BindKind Serializing<TInstruction>(ref Op op)
         where TInstruction : struct, ITerminator
     {
-        op.Handler = &Terminate<TInstruction, TPort>.Serializing;
+        op.Handler = TPort.Watches ? &WatchedTerminate<TInstruction, TPort>.Serializing : &Terminate<TInstruction, TPort>.Serializing;
         return BindKind.Ends;
     }
 
-    private static BindKind BindChecked(in Instruction instruction, ref Op op, BlockMode mode)
+    private static BindKind BindChecked(in Instruction instruction, ref Op op, BlockMode mode, CpuFeatures features)
     {
         if (instruction.IsInvalid)
         {
@@ -85,22 +86,23 @@ internal static unsafe class OpBinder<TPort>
             return Serializing<RaiseUndefined>(ref op);
         }
 
-        BindKind kind = IntegerBinder<TPort>.Bind(instruction, ref op);
-        if (kind == BindKind.Unsupported)
+        bool prefixed = instruction.Encoding != EncodingKind.Legacy;
+        if (!features.Gate.Allows(instruction.Code) || (prefixed && (mode & BlockMode.Real) != 0))
         {
-            kind = ControlFlowBinder<TPort>.Bind(instruction, ref op);
+            return BindKind.Unsupported;
         }
 
-        if (kind == BindKind.Unsupported)
-        {
-            kind = StringBinder<TPort>.Bind(instruction, ref op);
-        }
-
-        if (kind == BindKind.Unsupported)
-        {
-            kind = SystemBinder<TPort>.Bind(instruction, ref op);
-        }
-
-        return kind == BindKind.Unsupported ? SseBinder<TPort>.Bind(instruction, ref op, mode) : kind;
+        BindKind kind = BitManipulationBinder<TPort>.Bind(instruction, ref op, features);
+        kind = kind == BindKind.Unsupported ? IntegerBinder<TPort>.Bind(instruction, ref op) : kind;
+        kind = kind == BindKind.Unsupported ? ControlFlowBinder<TPort>.Bind(instruction, ref op) : kind;
+        kind = kind == BindKind.Unsupported && TPort.IsSegmented ? LegacyBinder<TPort>.Bind(instruction, ref op) : kind;
+        kind = kind == BindKind.Unsupported ? StringBinder<TPort>.Bind(instruction, ref op) : kind;
+        kind = kind == BindKind.Unsupported ? SystemBinder<TPort>.Bind(instruction, ref op, mode) : kind;
+        kind = kind == BindKind.Unsupported ? SseBinder<TPort>.Bind(instruction, ref op, mode) : kind;
+        kind = kind == BindKind.Unsupported ? X87Binder<TPort>.Bind(instruction, ref op, mode) : kind;
+        kind = kind == BindKind.Unsupported ? MmxBinder<TPort>.Bind(instruction, ref op, mode) : kind;
+        kind = kind == BindKind.Unsupported ? SseLaterBinder<TPort>.Bind(instruction, ref op, mode) : kind;
+        kind = kind == BindKind.Unsupported ? AvxBinder<TPort>.Bind(instruction, ref op, mode) : kind;
+        return kind == BindKind.Unsupported ? ExtendedStateBinder<TPort>.Bind(instruction, ref op) : kind;
     }
 }

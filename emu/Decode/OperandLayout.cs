@@ -11,6 +11,9 @@ internal static unsafe class OperandLayout
     /// <summary>The offset of the vector registers.</summary>
     public static readonly ushort Vector = OffsetOfVector();
 
+    /// <summary>The offset of the x87 registers; that of R0, which MM0 aliases.</summary>
+    public static readonly ushort X87 = OffsetOfX87();
+
     /// <summary>The offset of the word that always holds 0.</summary>
     public static readonly ushort Zero = (ushort)(Gpr + (GeneralRegister.Count * sizeof(ulong)));
 
@@ -20,6 +23,7 @@ internal static unsafe class OperandLayout
     public static void Fill(in Instruction instruction, ref Op op)
     {
         op.Base = op.Index = Zero;
+        op.Flags |= instruction.CodeSize != CodeSize.Code64 ? OpFlags.Segmented : 0;
         op.Flags |= instruction.HasRepPrefix ? OpFlags.Rep : 0;
         op.Flags |= instruction.HasRepnePrefix ? OpFlags.Repne : 0;
         for (int i = 0; i < instruction.OpCount; i++)
@@ -36,6 +40,10 @@ internal static unsafe class OperandLayout
                 {
                     op.Src = offset;
                 }
+                else if (i == 2)
+                {
+                    op.Third = offset;
+                }
             }
             else if (kind == OpKind.Memory)
             {
@@ -48,7 +56,7 @@ internal static unsafe class OperandLayout
         }
     }
 
-    /// <summary>The byte offset of a register; general, high-byte, vector and segment registers have one.</summary>
+    /// <summary>The byte offset of a register; general, high-byte, vector and MMX registers have one.</summary>
     public static ushort OffsetOf(Register register)
     {
         if (register is >= Register.AH and <= Register.BH)
@@ -61,7 +69,12 @@ internal static unsafe class OperandLayout
             return (ushort)(Gpr + ((register.GetFullRegister() - Register.RAX) * sizeof(ulong)));
         }
 
-        return register.IsXMM() ? (ushort)(Vector + ((register - Register.XMM0) * VectorStride)) : Zero;
+        if (register.IsMM())
+        {
+            return (ushort)(X87 + ((register - Register.MM0) * X87State.RegisterBytes));
+        }
+
+        return register.IsVectorRegister() ? (ushort)(Vector + ((register.GetFullRegister() - Register.ZMM0) * VectorStride)) : Zero;
     }
 
     /// <summary>Whether LOCK is allowed on this instruction in this form (SDM Vol. 2A, "LOCK").</summary>
@@ -87,9 +100,12 @@ internal static unsafe class OperandLayout
         op.Scale = (byte)int.Log2(instruction.MemoryIndexScale);
         op.Segment = (byte)(instruction.MemorySegment - Register.ES);
         op.Flags |= op.Segment == SegmentIndex.Ss ? OpFlags.Stack : 0;
+        bool word = instruction.MemoryBase.IsGPR16() || index.IsGPR16()
+            || (instruction.MemoryBase == Register.None && index == Register.None && instruction.MemoryDisplSize == 2);
         bool narrow = instruction.MemoryBase is Register.EIP || instruction.MemoryBase.IsGPR32() || index.IsGPR32()
-            || (instruction.MemoryBase == Register.None && index == Register.None && instruction.MemoryDisplSize == 4 && HasAddressSizePrefix(instruction));
-        op.Flags |= narrow ? OpFlags.Address32 : 0;
+            || (instruction.MemoryBase == Register.None && index == Register.None && instruction.MemoryDisplSize == 4 && HasAddressSizePrefix(instruction))
+            || (instruction.MemoryBase == Register.None && index.IsVectorRegister() && instruction.MemoryDisplSize == 4);
+        op.Flags |= word ? OpFlags.Address16 : narrow || instruction.CodeSize != CodeSize.Code64 ? OpFlags.Address32 : 0;
     }
 
     // Without base and index, a 32-bit displacement with the prefix is zero-extended: Iced then gives a value below 2^32.
@@ -99,6 +115,12 @@ internal static unsafe class OperandLayout
     {
         CpuState state;
         return (ushort)((byte*)&state.Gpr - (byte*)&state);
+    }
+
+    private static ushort OffsetOfX87()
+    {
+        CpuState state;
+        return (ushort)((byte*)&state.X87 - (byte*)&state);
     }
 
     private static ushort OffsetOfVector()

@@ -21,7 +21,7 @@ internal static class Operands
     /// <summary>The shape of the memory operand.</summary>
     public static AddressShape Shape(in Op op)
     {
-        if ((op.Flags & OpFlags.Address32) != 0 || op.Segment >= SegmentIndex.Fs)
+        if ((op.Flags & (OpFlags.Address32 | OpFlags.Segmented)) != 0 || op.Segment >= SegmentIndex.Fs)
         {
             return AddressShape.Any;
         }

@@ -9,6 +9,12 @@ namespace Quadwalk.Emulation;
 /// <remarks>
 /// The jumps are tail calls that the JIT makes of calls in return position. Handlers are compiled optimized from the start, since an
 /// unoptimized one would be a call; even then the slice of the meter bounds how deep they could nest.
+/// <para>
+/// What keeps a handler fast is invisible here. The JIT makes the call a jump only where no local of the handler has its address taken:
+/// what an instruction passes by reference to a method that is not inlined must lie in <see cref="CpuState"/>, or the whole instruction
+/// must not be inlined. And it sets up a frame pointer in every method of more than 100 bytes of IL, which is why the ports that watch have
+/// handlers of their own (<see cref="WatchedChain{TInstruction, TPort}"/>).
+/// </para>
 /// </remarks>
 internal static unsafe class Chain<TInstruction, TPort>
     where TInstruction : struct, IInstruction

@@ -41,6 +41,25 @@ internal static unsafe class ConditionalBranch<TCondition>
     }
 }
 
+/// <summary>Jcc outside 64-bit mode, whose target must lie within CS.limit.</summary>
+internal static unsafe class SegmentedBranch<TCondition>
+    where TCondition : struct, ICondition
+{
+    /// <summary>The handler.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static BlockExit Run(CpuState* cpu, Op* op, Vcpu vcpu)
+    {
+        if (!TCondition.Test(ref cpu->Flags))
+        {
+            return op[1].Handler(cpu, op + 1, vcpu);
+        }
+
+        return op->Immediate <= cpu->Segments[SegmentIndex.Cs].Limit
+            ? ConditionalBranch.Take(cpu, op, vcpu, op->Immediate)
+            : vcpu.LeaveWith(cpu, op, BranchTarget.Refuse(vcpu, op->Immediate));
+    }
+}
+
 /// <summary>An arithmetic instruction and the Jcc after it, as one operation.</summary>
 internal static unsafe class FusedBranch<TOperation, TForm, T, TCondition>
     where TOperation : struct, IBinaryOperation

@@ -6,6 +6,12 @@ namespace Quadwalk.Emulation;
 /// </summary>
 internal interface IMemoryPort
 {
+    /// <summary>Whether instructions have to look for data breakpoints that their accesses met.</summary>
+    static abstract bool Watches { get; }
+
+    /// <summary>Whether addresses are <see cref="SegmentedAddress"/>es, as outside 64-bit mode, rather than linear ones.</summary>
+    static abstract bool IsSegmented { get; }
+
     /// <summary>Reads <c>sizeof(T)</c> bytes, which may cross a page.</summary>
     static abstract bool Read<T>(ref CpuState cpu, Vcpu vcpu, ulong gva, out T value)
         where T : unmanaged;
@@ -23,6 +29,9 @@ internal interface IMemoryPort
     /// <summary>Writes what <see cref="BeginModify"/> prepared; nothing else of the port may be called in between.</summary>
     static abstract void CommitModify<T>(ref CpuState cpu, Vcpu vcpu, ulong gva, nint location, T value)
         where T : unmanaged;
+
+    /// <summary>Checks that <paramref name="length"/> bytes could be read, without reading.</summary>
+    static abstract bool ProbeRead(ref CpuState cpu, Vcpu vcpu, ulong gva, int length);
 
     /// <summary>Checks that <paramref name="length"/> bytes could be written, without writing: for an instruction of several writes.</summary>
     static abstract bool ProbeWrite(ref CpuState cpu, Vcpu vcpu, ulong gva, int length);

@@ -33,60 +33,114 @@ internal sealed unsafe class Interpreter<TTrace>(Vcpu vcpu, ExceptionDelivery ex
     private const int Storm = 1000;
 
     private readonly BlockDecoder blocks = new(vcpu);
+    private readonly InstructionBoundary boundary = new(vcpu);
+    private ulong end;
+    private ulong retired;
+    private int fruitless;
 
     /// <summary>
     /// Runs up to <paramref name="limit"/> instructions. A guest whose exceptions only ever raise further ones retires nothing: from the
-    /// <see cref="Storm"/>th in a row on, each counts as an instruction, so that the limit still holds.
+    /// <see cref="Storm"/>th in a row on, each counts as an instruction, so that the limit still holds; and so does each leap of a halted
+    /// processor's time.
     /// </summary>
     public RunOutcome Run(ulong limit)
     {
         CpuState* cpu = vcpu.StatePointer;
-        ulong end = SaturatingAdd(vcpu.Counters.Instructions, limit);
-        ulong retired = vcpu.Counters.Instructions;
-        int fruitless = 0;
+        end = SaturatingAdd(vcpu.Counters.Instructions, limit);
+        retired = vcpu.Counters.Instructions;
+        fruitless = 0;
         cpu->Current = null;
         while (!vcpu.StopRequested)
         {
             ulong left = end - vcpu.Counters.Instructions;
-            if (left == 0)
+            if (left == 0 || vcpu.Time >= vcpu.TurnEnd)
             {
                 return RunOutcome.Limit;
             }
 
-            BlockExit exit = RunSlice(cpu, TTrace.Enabled ? 1 : (int)Math.Min(left, Slice));
+            bool one = TTrace.Enabled;
+            if (boundary.IsQuiet)
+            {
+                cpu->SystemFlags &= ~Rflags.RF;
+            }
+            else
+            {
+                switch (boundary.Attend())
+                {
+                    case BoundaryOutcome.RunOne:
+                        one = true;
+                        break;
+                    case BoundaryOutcome.Deliver when Deliver():
+                        continue;
+                    case BoundaryOutcome.Deliver:
+                        return RunOutcome.TripleFault;
+                    case BoundaryOutcome.Waited:
+                        end--;
+                        continue;
+                    case BoundaryOutcome.Asleep:
+                        return Sleep();
+                    default:
+                        break;
+                }
+            }
+
+            BlockExit exit = RunSlice(cpu, one ? 1 : (int)Math.Min(Math.Min(left, Slice), UntilNextEvent()), one, out bool branched);
             if (exit == BlockExit.Mmio)
             {
+                vcpu.Debug.Begin();
                 exit = Emulate();
             }
 
-            switch (exit)
+            vcpu.FollowsStackLoad = false;
+            vcpu.NoteRepeating(exit == BlockExit.Repeat);
+            if (exit == BlockExit.Fault)
             {
-                case BlockExit.Halt:
-                    return RunOutcome.Halted;
-                case BlockExit.Stop when vcpu.UnsupportedReason is not null:
-                    return RunOutcome.Unsupported;
-                case BlockExit.Fault:
-                    fruitless = vcpu.Counters.Instructions == retired ? fruitless + 1 : 0;
-                    retired = vcpu.Counters.Instructions;
-                    end -= fruitless >= Storm ? 1UL : 0;
-                    if (!Deliver())
-                    {
-                        return RunOutcome.TripleFault;
-                    }
+                vcpu.Debug.Abandon();
+                if (!Deliver())
+                {
+                    return RunOutcome.TripleFault;
+                }
 
-                    break;
-                default:
-                    break;
+                continue;
+            }
+
+            if (exit == BlockExit.Stop && vcpu.UnsupportedReason is not null)
+            {
+                return RunOutcome.Unsupported;
+            }
+
+            vcpu.Debug.Complete(branched);
+            if (exit == BlockExit.Halt)
+            {
+                vcpu.IsHalted = true;
+                if (!boundary.CanWake())
+                {
+                    return Sleep();
+                }
             }
         }
 
         return RunOutcome.Requested;
     }
 
-    private BlockExit RunSlice(CpuState* cpu, int slice)
+    private ulong UntilNextEvent()
     {
-        BlockMode forced = TTrace.Enabled ? BlockMode.Single | BlockMode.Recorded : BlockMode.None;
+        ulong next = Math.Min(vcpu.NextEvent, vcpu.TurnEnd);
+        return next > vcpu.Time ? next - vcpu.Time : 1;
+    }
+
+    /// <summary>A halt with interrupts off is the end, after which another run goes on; one with interrupts on lasts until there is one.</summary>
+    private RunOutcome Sleep()
+    {
+        vcpu.IsHalted = vcpu.HasCompany || (vcpu.State.SystemFlags & Rflags.IF) != 0;
+        return RunOutcome.Halted;
+    }
+
+    private BlockExit RunSlice(CpuState* cpu, int slice, bool one, out bool branched)
+    {
+        BlockMode forced = TTrace.Enabled ? BlockMode.Single | BlockMode.Recorded : one ? BlockMode.Single : BlockMode.None;
         cpu->Mode = (cpu->Mode & ~(BlockMode.Single | BlockMode.Recorded)) | forced;
+        branched = false;
         Op* came = cpu->Current;
         cpu->Current = null;
         ulong generation = vcpu.Code.Generation;
@@ -118,7 +172,9 @@ internal sealed unsafe class Interpreter<TTrace>(Vcpu vcpu, ExceptionDelivery ex
         vcpu.SliceLength = slice;
         cpu->Meter = (uint)slice;
         Op* first = Block.Ops(block);
+        bool branches = (first->Flags & OpFlags.Branch) != 0;
         BlockExit exit = first->Handler(cpu, first, vcpu);
+        branched = branches || cpu->Current == first;
         vcpu.Counters.Instructions += (ulong)(slice - cpu->Remaining);
         vcpu.Counters.DataAccesses += cpu->Meter >> 32;
         vcpu.SliceLength = 0;
@@ -142,9 +198,14 @@ internal sealed unsafe class Interpreter<TTrace>(Vcpu vcpu, ExceptionDelivery ex
         return exit;
     }
 
-    /// <summary>Takes the guest to the handler of the pending fault; false on a triple fault.</summary>
+    /// <summary>Takes the guest to the handler of the pending fault or interrupt; false on a triple fault.</summary>
     private bool Deliver()
     {
+        fruitless = vcpu.Counters.Instructions == retired ? fruitless + 1 : 0;
+        retired = vcpu.Counters.Instructions;
+        end -= fruitless >= Storm && end != retired ? 1UL : 0;
+        vcpu.StatePointer->Current = null;
+        vcpu.Shadow = InterruptShadow.None;
         if (TTrace.Enabled)
         {
             trace.Fault(vcpu, vcpu.PendingFault);

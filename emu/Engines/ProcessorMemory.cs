@@ -43,7 +43,7 @@ internal sealed unsafe class ProcessorMemory : IDisposable
             return first;
         }
 
-        byte* second = Translate(gva + (ulong)inFirst, AccessKind.Read);
+        byte* second = Translate(Beyond(gva, inFirst), AccessKind.Read);
         if (second == null)
         {
             return null;
@@ -68,11 +68,11 @@ internal sealed unsafe class ProcessorMemory : IDisposable
         if (size <= inFirst)
         {
             Unsafe.CopyBlockUnaligned(first, Scratch, (uint)size);
-            vcpu.Code.Written((ulong)first, size);
+            vcpu.Frames.Written((ulong)first, size);
             return true;
         }
 
-        byte* second = Translate(gva + (ulong)inFirst, AccessKind.Write);
+        byte* second = Translate(Beyond(gva, inFirst), AccessKind.Write);
         if (second == null)
         {
             return false;
@@ -80,8 +80,8 @@ internal sealed unsafe class ProcessorMemory : IDisposable
 
         Unsafe.CopyBlockUnaligned(first, Scratch, (uint)inFirst);
         Unsafe.CopyBlockUnaligned(second, Scratch + inFirst, (uint)(size - inFirst));
-        vcpu.Code.Written((ulong)first, inFirst);
-        vcpu.Code.Written((ulong)second, size - inFirst);
+        vcpu.Frames.Written((ulong)first, inFirst);
+        vcpu.Frames.Written((ulong)second, size - inFirst);
         return true;
     }
 
@@ -100,7 +100,7 @@ internal sealed unsafe class ProcessorMemory : IDisposable
 
         if (size <= inFirst)
         {
-            if (!vcpu.Code.HoldsCode((ulong)first))
+            if (!vcpu.Frames.HoldCode((ulong)first))
             {
                 return first;
             }
@@ -109,7 +109,7 @@ internal sealed unsafe class ProcessorMemory : IDisposable
             return Scratch;
         }
 
-        byte* second = Translate(gva + (ulong)inFirst, AccessKind.Write);
+        byte* second = Translate(Beyond(gva, inFirst), AccessKind.Write);
         if (second == null)
         {
             return null;
@@ -120,12 +120,12 @@ internal sealed unsafe class ProcessorMemory : IDisposable
         return Scratch;
     }
 
-    /// <summary>Whether <paramref name="length"/> bytes could be written; false with the reason recorded.</summary>
-    public bool ProbeWrite(ulong gva, int length)
+    /// <summary>Whether <paramref name="length"/> bytes could be read, or written; false with the reason recorded.</summary>
+    public bool Probe(ulong gva, int length, AccessKind kind)
     {
         int inFirst = BytesInPage(gva);
-        return Translate(gva, AccessKind.Write) != null
-            && (length <= inFirst || Translate(gva + (ulong)inFirst, AccessKind.Write) != null);
+        return Translate(gva, kind) != null
+            && (length <= inFirst || Translate(Beyond(gva, inFirst), kind) != null);
     }
 
     /// <summary>
@@ -225,14 +225,17 @@ internal sealed unsafe class ProcessorMemory : IDisposable
 
         Hva frame = new((ulong)host & ~PageSize.Mask4K);
         PagingState paging = vcpu.Paging;
-        bool writable = writableSlot && (walk.Rights & PageRights.Dirty) != 0 && !vcpu.Code.HoldsCode(frame.Value)
-            && PageRules.Check(walk.Rights, paging, access with { Kind = AccessKind.Write }) == WalkFailure.None;
+        bool writable = writableSlot && (walk.Rights & PageRights.Dirty) != 0 && !vcpu.Frames.HoldCode(frame.Value)
+            && Allows(walk, paging, access with { Kind = AccessKind.Write });
         bool readable = access.Kind != AccessKind.Execute
-            || PageRules.Check(walk.Rights, paging, access with { Kind = AccessKind.Read }) == WalkFailure.None;
+            || Allows(walk, paging, access with { Kind = AccessKind.Read });
         bool fetchable = access.Kind == AccessKind.Execute;
         vcpu.Tlb.Fill(vcpu.CurrentContext, new Gva(gva), frame, walk, readable, writable, fetchable);
         return host;
     }
+
+    private static bool Allows(in WalkResult walk, in PagingState paging, WalkAccess access) =>
+        (PageRules.Check(walk.Rights, paging, access) | PageRules.CheckKey(walk.Rights, walk.Entry, paging, access)) == WalkFailure.None;
 
     private byte* Host(Gpa gpa, AccessKind kind, out bool writable)
     {
@@ -244,6 +247,8 @@ internal sealed unsafe class ProcessorMemory : IDisposable
         vcpu.ExitForMmio();
         return null;
     }
+
+    private ulong Beyond(ulong gva, int inFirst) => (gva + (ulong)inFirst) & vcpu.LinearMask;
 
     private static int BytesInPage(ulong gva) => (int)(PageSize.Size4K - (gva & PageSize.Mask4K));
 }

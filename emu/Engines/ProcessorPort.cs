@@ -11,6 +11,12 @@ internal readonly unsafe struct ProcessorPort : IMemoryPort
     // entries from memslots and flushes them when slots change), and comparing the page of the last byte keeps the access inside it.
 
     /// <inheritdoc/>
+    public static bool Watches => false;
+
+    /// <inheritdoc/>
+    public static bool IsSegmented => false;
+
+    /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool Read<T>(ref CpuState cpu, Vcpu vcpu, ulong gva, out T value)
         where T : unmanaged
@@ -77,7 +83,10 @@ internal readonly unsafe struct ProcessorPort : IMemoryPort
     }
 
     /// <inheritdoc/>
-    public static bool ProbeWrite(ref CpuState cpu, Vcpu vcpu, ulong gva, int length) => vcpu.Memory.ProbeWrite(gva, length);
+    public static bool ProbeRead(ref CpuState cpu, Vcpu vcpu, ulong gva, int length) => vcpu.Memory.Probe(gva, length, AccessKind.Read);
+
+    /// <inheritdoc/>
+    public static bool ProbeWrite(ref CpuState cpu, Vcpu vcpu, ulong gva, int length) => vcpu.Memory.Probe(gva, length, AccessKind.Write);
 
     /// <inheritdoc/>
     public static nint TryRun(ref CpuState cpu, ulong gva, int length, bool write)

@@ -4,6 +4,12 @@ namespace Quadwalk.Emulation;
 internal readonly struct RecordingPort : IMemoryPort
 {
     /// <inheritdoc/>
+    public static bool Watches => false;
+
+    /// <inheritdoc/>
+    public static bool IsSegmented => false;
+
+    /// <inheritdoc/>
     public static bool Read<T>(ref CpuState cpu, Vcpu vcpu, ulong gva, out T value)
         where T : unmanaged
     {
@@ -49,6 +55,9 @@ internal readonly struct RecordingPort : IMemoryPort
         ProcessorPort.CommitModify(ref cpu, vcpu, gva, location, value);
         vcpu.Record.Add(gva, value, AccessRecordKind.Write);
     }
+
+    /// <inheritdoc/>
+    public static bool ProbeRead(ref CpuState cpu, Vcpu vcpu, ulong gva, int length) => ProcessorPort.ProbeRead(ref cpu, vcpu, gva, length);
 
     /// <inheritdoc/>
     public static bool ProbeWrite(ref CpuState cpu, Vcpu vcpu, ulong gva, int length) => ProcessorPort.ProbeWrite(ref cpu, vcpu, gva, length);

@@ -6,8 +6,6 @@ namespace Quadwalk.Emulation;
 /// </summary>
 internal sealed class ExceptionDelivery(Vcpu vcpu)
 {
-    private const ulong DebugGeneralDetect = 1 << 13;
-
     private readonly GuestFault[] chain = new GuestFault[8];
     private int length;
 
@@ -33,15 +31,16 @@ internal sealed class ExceptionDelivery(Vcpu vcpu)
     public DeliveryOutcome Deliver(in GuestFault fault, bool software = false)
     {
         ref CpuState cpu = ref vcpu.State;
-        ulong origin = vcpu.PendingTrap != TrapKind.None ? vcpu.TrappedAt : cpu.Rip;
+        ulong origin = vcpu.PendingTrap is TrapKind.Software or TrapKind.Privileged ? vcpu.TrappedAt : cpu.Rip;
         ulong rip = cpu.Rip;
         GuestFault current = fault;
-        FaultClass held = fault.Cause.Rule == FaultRule.Requested ? FaultClass.Benign : ClassOf(fault.Vector);
+        FaultClass held = fault.Cause.Rule is FaultRule.Requested or FaultRule.ExternalInterrupt ? FaultClass.Benign : ClassOf(fault.Vector);
         length = 0;
         Note(current);
         while (true)
         {
             Announce(ref cpu, current);
+            vcpu.TaskSwitched = false;
             if (ExceptionFrame.TryEnter(vcpu, current, software, rip))
             {
                 vcpu.PendingTrap = TrapKind.None;
@@ -57,7 +56,7 @@ internal sealed class ExceptionDelivery(Vcpu vcpu)
             }
 
             FaultClass met = ClassOf(second.Vector);
-            bool serially = held == FaultClass.Benign || (held == FaultClass.Contributory && met == FaultClass.PageFault);
+            bool serially = held == FaultClass.Benign || met == FaultClass.Benign || (held == FaultClass.Contributory && met == FaultClass.PageFault);
             held = serially ? met : FaultClass.DoubleFault;
             if (!serially)
             {
@@ -67,6 +66,7 @@ internal sealed class ExceptionDelivery(Vcpu vcpu)
             }
 
             current = second;
+            origin = vcpu.TaskSwitched ? cpu.Rip : origin;
             rip = origin;
             software = false;
         }
@@ -90,7 +90,7 @@ internal sealed class ExceptionDelivery(Vcpu vcpu)
                 cpu.Cr2 = fault.Address.Value;
                 break;
             case FaultRule.DebugRegisterGuard:
-                cpu.Dr[6] |= DebugGeneralDetect;
+                cpu.Dr[6] |= Dr6.BD | Dr6.Ones;
                 break;
             default:
                 break;

@@ -3,7 +3,6 @@ namespace Quadwalk.Emulation;
 /// <summary>One attempt to enter a handler: gate, code segment, stack, frame, and only then the registers (SDM Vol. 2A, "INT n").</summary>
 internal static unsafe class ExceptionFrame
 {
-    private const ulong DebugGuard = 1 << 13;
     private const ulong StackAlignment = 16;
     private const int LongestFrame = 6;
     private const uint TssRsp0 = 4;
@@ -17,6 +16,11 @@ internal static unsafe class ExceptionFrame
     public static bool TryEnter(Vcpu vcpu, in GuestFault fault, bool software, ulong rip)
     {
         ref CpuState cpu = ref vcpu.State;
+        if ((cpu.Msr.Efer & Efer.LMA) == 0)
+        {
+            return (cpu.Cr0 & Cr0.PE) == 0 ? RealModeFrame.TryEnter(vcpu, fault, rip) : ProtectedModeFrame.TryEnter(vcpu, fault, software, rip);
+        }
+
         uint external = software ? 0 : ErrorCodes.External;
         if (!TryReadGate(vcpu, fault.Vector, software, external, out InterruptGate gate)
             || !TryReadCode(vcpu, gate.Selector, external, out SegmentDescriptor code, out int cpl)
@@ -41,7 +45,7 @@ internal static unsafe class ExceptionFrame
         frame[0] = fault.ErrorCode ?? 0;
         frame[1] = rip;
         frame[2] = cpu.Segments[SegmentIndex.Cs].Selector;
-        frame[3] = vcpu.Rflags | (PushesRF(fault) ? Rflags.RF : 0);
+        frame[3] = vcpu.Rflags | (PushesRF(vcpu, fault) ? Rflags.RF : 0);
         frame[4] = cpu.Gpr[GeneralRegister.Rsp];
         frame[5] = cpu.Segments[SegmentIndex.Ss].Selector;
         if (!TryPush(vcpu, frame + LongestFrame - words, words, cpl, external, ref top))
@@ -60,7 +64,7 @@ internal static unsafe class ExceptionFrame
         cpu.SystemFlags &= ~(Rflags.TF | Rflags.NT | Rflags.RF | Rflags.VM | (gate.ClearsIF ? Rflags.IF : 0));
         if (fault.Vector == ExceptionVector.Debug && !software)
         {
-            cpu.Dr[7] &= ~DebugGuard;
+            cpu.Dr[7] &= ~Dr7.GD;
         }
 
         cpu.Cpl = (byte)cpl;
@@ -177,7 +181,7 @@ internal static unsafe class ExceptionFrame
     }
 
     /// <summary>Completes the fault of a failed access to a structure; always false.</summary>
-    private static bool InStructure(Vcpu vcpu, ulong address, uint external)
+    internal static bool InStructure(Vcpu vcpu, ulong address, uint external)
     {
         if (vcpu.PendingExit == BlockExit.Mmio)
         {
@@ -188,8 +192,9 @@ internal static unsafe class ExceptionFrame
             && vcpu.Raise(ExceptionVector.GeneralProtection, external, FaultRule.NonCanonicalAddress, address);
     }
 
-    private static bool PushesRF(in GuestFault fault) =>
-        fault.Cause.Rule != FaultRule.Requested
-        && fault.Vector is not (ExceptionVector.NonMaskableInterrupt or ExceptionVector.DoubleFault or ExceptionVector.MachineCheck)
-        && (byte)fault.Vector < 32;
+    /// <summary>Faults push RF, so that the instruction's breakpoint does not come again; so does what comes between iterations of a repeated one.</summary>
+    internal static bool PushesRF(Vcpu vcpu, in GuestFault fault) =>
+        fault.Cause.IsBetweenInstructions
+            ? vcpu.IsRepeating
+            : fault.Cause.Rule != FaultRule.Requested && fault.Vector is not (ExceptionVector.DoubleFault or ExceptionVector.MachineCheck);
 }

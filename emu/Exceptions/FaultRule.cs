@@ -36,6 +36,9 @@ public enum FaultRule : byte
     /// <summary>SSE with CR4.OSFXSR = 0 or CR0.EM = 1.</summary>
     SseDisabled,
 
+    /// <summary>AVX with CR4.OSXSAVE = 0, or with SSE or AVX state missing in XCR0.</summary>
+    AvxDisabled,
+
     /// <summary>SSE with CR0.TS = 1.</summary>
     TaskSwitched,
 
@@ -47,6 +50,15 @@ public enum FaultRule : byte
 
     /// <summary>A memory operand that must be aligned is not.</summary>
     MisalignedOperand,
+
+    /// <summary>A CR4 bit that enables the instruction is 0.</summary>
+    NotEnabled,
+
+    /// <summary>A register or a structure in memory that an instruction reads has a value that is reserved.</summary>
+    ReservedOperand,
+
+    /// <summary>CR4.UMIP keeps the instruction from CPL 1 to 3.</summary>
+    UserModePrevention,
 
     /// <summary>A reserved bit, or a combination of bits, that a control register or MSR does not take.</summary>
     ReservedControlBits,
@@ -87,12 +99,48 @@ public enum FaultRule : byte
     /// <summary>An unmasked SIMD floating-point exception.</summary>
     SimdException,
 
+    /// <summary>MMX with CR0.EM = 1.</summary>
+    MmxDisabled,
+
+    /// <summary>An unmasked x87 exception of an earlier instruction.</summary>
+    X87Exception,
+
     /// <summary>IRET with RFLAGS.NT in 64-bit mode.</summary>
     NestedTask,
+
+    /// <summary>A non-maskable interrupt.</summary>
+    NonMaskable,
+
+    /// <summary>An interrupt from outside the processor.</summary>
+    ExternalInterrupt,
+
+    /// <summary>RFLAGS.TF after an instruction, or a task switch that wants a trap.</summary>
+    SingleStep,
+
+    /// <summary>A data or port breakpoint, after the instruction that met it.</summary>
+    Breakpoint,
+
+    /// <summary>An instruction breakpoint.</summary>
+    InstructionBreakpoint,
 
     /// <summary>A debug register while DR7.GD = 1.</summary>
     DebugRegisterGuard,
 
     /// <summary>A descriptor table, a TSS or an exception frame that lies in no memory, or a frame in memory that cannot be written.</summary>
     StructureOutsideMemory,
+
+    /// <summary>A PDPTE that a change of a control register loads is present with a reserved bit set, or lies in no memory.</summary>
+    PdpteReservedBits,
+
+    /// <summary>IA-32e mode would be entered or left in a way that the SDM forbids.</summary>
+    LongModeTransition,
+
+    /// <summary>An access beyond a segment's limit, or of a kind that the segment does not allow, or to a segment that is not there.</summary>
+    SegmentLimit,
+
+    /// <summary>An instruction pointer beyond CS.limit.</summary>
+    CodeLimit,
+
+    /// <summary>BOUND with an index outside its bounds.</summary>
+    BoundExceeded,
 }

@@ -12,7 +12,7 @@ namespace Quadwalk.Emulation;
 public readonly record struct GuestFault(ExceptionVector Vector, uint? ErrorCode, Gva Address, FaultCause Cause)
 {
     /// <summary>The mnemonic: <c>#PF</c>.</summary>
-    public string Name => Vector switch
+    public string Name => Cause.Rule == FaultRule.ExternalInterrupt ? InterruptName : Vector switch
     {
         ExceptionVector.DivideError => "#DE",
         ExceptionVector.Debug => "#DB",
@@ -32,11 +32,13 @@ public readonly record struct GuestFault(ExceptionVector Vector, uint? ErrorCode
         ExceptionVector.AlignmentCheck => "#AC",
         ExceptionVector.MachineCheck => "#MC",
         ExceptionVector.SimdFloatingPoint => "#XM",
-        _ => string.Create(CultureInfo.InvariantCulture, $"INT 0x{(byte)Vector:x2}"),
+        _ => InterruptName,
     };
 
     /// <summary>The mnemonic with the error code, where there is one: <c>#PF(0x2)</c>.</summary>
     public string NameWithCode => ErrorCode is uint error ? string.Create(CultureInfo.InvariantCulture, $"{Name}(0x{error:x})") : Name;
+
+    private string InterruptName => string.Create(CultureInfo.InvariantCulture, $"INT 0x{(byte)Vector:x2}");
 
     /// <inheritdoc/>
     public override string ToString()
@@ -54,6 +56,10 @@ public readonly record struct FaultCause(FaultRule Rule, WalkResult Walk = defau
     /// <summary>Whether the fault's address says something.</summary>
     public bool HasAddress => Rule is FaultRule.PageWalk or FaultRule.NonCanonicalAddress or FaultRule.NonCanonicalTarget
         or FaultRule.MisalignedOperand or FaultRule.StructureOutsideMemory or FaultRule.FetchFromNowhere;
+
+    /// <summary>Whether it came between two instructions, with RIP at the one that is next.</summary>
+    internal bool IsBetweenInstructions => Rule is FaultRule.NonMaskable or FaultRule.ExternalInterrupt or FaultRule.SingleStep
+        or FaultRule.Breakpoint or FaultRule.InstructionBreakpoint;
 
     /// <inheritdoc/>
     public override string ToString() => Rule == FaultRule.PageWalk ? $"{Walk.Failure}" : FaultCauseText.OfRule(Rule);

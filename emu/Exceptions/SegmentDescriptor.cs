@@ -3,17 +3,32 @@ namespace Quadwalk.Emulation;
 /// <summary>An 8-byte segment descriptor, or the lower half of a 16-byte system descriptor (SDM Vol. 3A, figure 3-8).</summary>
 internal readonly struct SegmentDescriptor(ulong raw, ulong address)
 {
+    /// <summary>The type of a 16-bit TSS that is not in use.</summary>
+    public const int AvailableTss16 = 1;
+
     /// <summary>The type of an LDT.</summary>
     public const int Ldt = 2;
 
-    /// <summary>The type of a 64-bit TSS that is not in use.</summary>
+    /// <summary>The type of the 16-bit TSS in use.</summary>
+    public const int BusyTss16 = 3;
+
+    /// <summary>The type of a 16-bit call gate.</summary>
+    public const int CallGate16 = 4;
+
+    /// <summary>The type of a task gate.</summary>
+    public const int TaskGate = 5;
+
+    /// <summary>The type of a 32- or 64-bit TSS that is not in use.</summary>
     public const int AvailableTss = 9;
 
     /// <summary>The type of the TSS in use.</summary>
     public const int BusyTss = 11;
 
-    /// <summary>The type of a 64-bit call gate.</summary>
+    /// <summary>The type of a 32- or 64-bit call gate.</summary>
     public const int CallGate = 12;
+
+    /// <summary>The eight bytes: those of a gate mean something else.</summary>
+    public ulong Raw => raw;
 
     private uint High => (uint)(raw >> 32);
 

@@ -19,6 +19,7 @@ internal static unsafe class SystemMemory
     public static bool Read<T>(Vcpu vcpu, ulong gva, out T value)
         where T : unmanaged
     {
+        gva &= Mask(vcpu);
         ref TlbEntry entry = ref vcpu.Tlb.EntryFor(TlbContext.Supervisor, new Gva(gva));
         if (entry.ReadTag == ((gva + (ulong)(sizeof(T) - 1)) & ~PageSize.Mask4K))
         {
@@ -55,12 +56,13 @@ internal static unsafe class SystemMemory
 
     private static bool Copy(Vcpu vcpu, ulong gva, byte* data, int length, WalkAccess access)
     {
+        gva &= Mask(vcpu);
         int inFirst = (int)Math.Min((ulong)length, PageSize.Size4K - (gva & PageSize.Mask4K));
         byte* first = vcpu.Memory.TranslateFor(gva, access);
         byte* second = null;
         if (first != null && inFirst < length)
         {
-            second = vcpu.Memory.TranslateFor(gva + (ulong)inFirst, access);
+            second = vcpu.Memory.TranslateFor((gva + (ulong)inFirst) & Mask(vcpu), access);
         }
 
         if (first == null || (inFirst < length && second == null))
@@ -77,8 +79,11 @@ internal static unsafe class SystemMemory
 
         Unsafe.CopyBlockUnaligned(first, data, (uint)inFirst);
         Unsafe.CopyBlockUnaligned(second, data + inFirst, (uint)(length - inFirst));
-        vcpu.Code.Written((ulong)first, inFirst);
-        vcpu.Code.Written((ulong)second, length - inFirst);
+        vcpu.Frames.Written((ulong)first, inFirst);
+        vcpu.Frames.Written((ulong)second, length - inFirst);
         return true;
     }
+
+    /// <summary>The bits that such an address has: 32 outside IA-32e mode, whose structures may lie anywhere.</summary>
+    private static ulong Mask(Vcpu vcpu) => (vcpu.State.Msr.Efer & Efer.LMA) != 0 ? ulong.MaxValue : uint.MaxValue;
 }

@@ -12,11 +12,14 @@ public sealed class Machine : IDisposable
     private const ushort ConsolePort = 0x3f8;
 
     private readonly HostMemory memory;
-    private readonly MmioEmulator emulator;
-    private readonly ExceptionDelivery exceptions;
-    private readonly Interpreter<NoTrace> interpreter;
+    private readonly MmioEmulator[] emulators;
+    private readonly ExceptionDelivery[] exceptions;
+    private readonly Interpreter<NoTrace>[] engines;
+    private readonly ProcessorTurns? turns;
     private readonly ConsoleSink console;
     private readonly ExitPort exit;
+    private int stopped;
+    private bool resetRequested;
 
     /// <summary>Makes a machine in its reset state; load an image to give it something to do.</summary>
     /// <exception cref="ArgumentException">An option is out of range.</exception>
@@ -29,25 +32,39 @@ public sealed class Machine : IDisposable
         AddRam(options.RamBytes);
         Access = MemoryPaths.Create(options.MemoryPath, Slots);
         console = new ConsoleSink(options.Console ?? Stream.Null, options.FlushLines);
-        Cpu = new Vcpu(Slots, Access, Mmio, Ports, options.Features);
-        emulator = new MmioEmulator(Cpu);
-        exceptions = new ExceptionDelivery(Cpu);
-        interpreter = new Interpreter<NoTrace>(Cpu, exceptions, emulator, default);
-        exit = new ExitPort(_ => Cpu.RequestStop());
+        RequireProcessors(options);
+        Cpus = MakeProcessors(options);
+        emulators = [.. Cpus.Select(cpu => new MmioEmulator(cpu))];
+        exceptions = [.. Cpus.Select(cpu => new ExceptionDelivery(cpu))];
+        engines = [.. Cpus.Select((cpu, i) => new Interpreter<NoTrace>(cpu, exceptions[i], emulators[i], default))];
+        exit = new ExitPort(_ => RequestStop());
         Uart = new Uart16550(console);
         Ports.Attach(ConsolePort, Uart);
         Ports.Attach(DebugConsolePort.Port, new DebugConsolePort(console));
         Ports.Attach(ExitPort.Port, exit);
-        Mmio.Attach(PhysicalLayout.Uart, Uart);
-        Mmio.Attach(PhysicalLayout.Scratch, Scratch);
-        Slots.Changed += Cpu.MemoryChanged;
+        if (options.Kind == MachineKind.Pc)
+        {
+            Board = new PcBoard(this, RequestReset);
+            turns = new ProcessorTurns(this, engines, Board);
+        }
+        else
+        {
+            Mmio.Attach(PhysicalLayout.Uart, Uart);
+            Mmio.Attach(PhysicalLayout.Scratch, Scratch);
+        }
     }
 
     /// <summary>What the machine was made from.</summary>
     public MachineOptions Options { get; }
 
-    /// <summary>The processor.</summary>
-    public Vcpu Cpu { get; }
+    /// <summary>The processors; the first is the bootstrap processor.</summary>
+    public IReadOnlyList<Vcpu> Cpus { get; }
+
+    /// <summary>The bootstrap processor.</summary>
+    public Vcpu Cpu => Cpus[0];
+
+    /// <summary>The devices of a <see cref="MachineKind.Pc"/>; null in another machine.</summary>
+    public PcBoard? Board { get; }
 
     /// <summary>Which guest-physical addresses are memory.</summary>
     public Memslots Slots { get; } = new();
@@ -95,26 +112,44 @@ public sealed class Machine : IDisposable
     }
 
     /// <summary>Runs until the guest ends, something stops it, or <paramref name="limit"/> instructions have been retired.</summary>
-    public StopReport Run(ulong limit = ulong.MaxValue) => Report(interpreter.Run(limit));
+    public StopReport Run(ulong limit = ulong.MaxValue)
+    {
+        stopped = 0;
+        return Report(turns is null ? engines[0].Run(limit) : turns.Run(limit, out stopped));
+    }
 
     /// <summary>Makes <see cref="Run"/> come back soon; safe from any thread.</summary>
-    public void RequestStop() => Cpu.RequestStop();
+    public void RequestStop()
+    {
+        foreach (Vcpu cpu in Cpus)
+        {
+            cpu.RequestStop();
+        }
+    }
 
     /// <inheritdoc/>
     public void Dispose()
     {
         console.Flush();
-        emulator.Dispose();
-        Cpu.Dispose();
+        foreach (MmioEmulator emulator in emulators)
+        {
+            emulator.Dispose();
+        }
+
+        foreach (Vcpu cpu in Cpus)
+        {
+            cpu.Dispose();
+        }
+
         memory.Dispose();
     }
 
     /// <summary>The way exceptions take to their handlers.</summary>
-    internal ExceptionDelivery Exceptions => exceptions;
+    internal ExceptionDelivery Exceptions => exceptions[0];
 
     /// <summary>An engine for this machine that reports to a tracer.</summary>
     internal Interpreter<TTrace> Tracing<TTrace>(TTrace trace)
-        where TTrace : struct, ITracePolicy => new(Cpu, exceptions, emulator, trace);
+        where TTrace : struct, ITracePolicy => new(Cpu, exceptions[0], emulators[0], trace);
 
     /// <summary>Turns the outcome of a run into a report.</summary>
     internal StopReport Report(RunOutcome outcome)
@@ -125,18 +160,61 @@ public sealed class Machine : IDisposable
             case RunOutcome.Limit:
                 return new StopReport(StopReason.Limit);
             case RunOutcome.TripleFault:
-                return new StopReport(StopReason.TripleFault, Message: exceptions.LastReport?.ToString());
+                return new StopReport(StopReason.TripleFault, Message: exceptions[stopped].LastReport?.ToString());
             case RunOutcome.Unsupported:
-                string? reason = Cpu.UnsupportedReason;
-                Cpu.ClearStopRequest();
+                string? reason = Cpus[stopped].UnsupportedReason;
+                ClearStopRequests();
                 return new StopReport(StopReason.Unsupported, Message: reason);
             case RunOutcome.Halted:
                 return (Cpu.State.SystemFlags & Rflags.IF) == 0
                     ? new StopReport(StopReason.Halted, 0)
                     : new StopReport(StopReason.Asleep, Message: "halted with interrupts on, and nothing in this machine can interrupt it");
             default:
-                Cpu.ClearStopRequest();
+                ClearStopRequests();
+                if (resetRequested)
+                {
+                    resetRequested = false;
+                    return new StopReport(StopReason.Reset, 0);
+                }
+
                 return exit.Value is null ? new StopReport(StopReason.Requested) : new StopReport(StopReason.Exit, (uint)exit.Status!);
+        }
+    }
+
+    private static void RequireProcessors(MachineOptions options)
+    {
+        int most = options.Kind == MachineKind.Pc ? MachineOptions.MostProcessors : 1;
+        if (options.Processors < 1 || options.Processors > most)
+        {
+            throw new ArgumentException($"{options.Processors} processors: this kind of machine has 1 to {most}", nameof(options));
+        }
+    }
+
+    private Vcpu[] MakeProcessors(MachineOptions options)
+    {
+        CpuFeatures features = options.Kind == MachineKind.Pc ? options.Features.WithApic() : options.Features;
+        DecodedFrames frames = new();
+        Vcpu[] processors = new Vcpu[options.Processors];
+        for (int i = 0; i < processors.Length; i++)
+        {
+            processors[i] = new Vcpu(Slots, Access, Mmio, Ports, features, options.Seed + (ulong)i, frames) { ApicId = (uint)i, ProcessorCount = processors.Length };
+            Slots.Changed += processors[i].MemoryChanged;
+        }
+
+        return processors;
+    }
+
+    private void RequestReset()
+    {
+        resetRequested = true;
+        RequestStop();
+    }
+
+    private void ClearStopRequests()
+    {
+        foreach (Vcpu cpu in Cpus)
+        {
+            cpu.ClearStopRequest();
         }
     }
 

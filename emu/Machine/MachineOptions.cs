@@ -8,8 +8,17 @@ public sealed record MachineOptions
     /// <summary>The default of <see cref="RamBytes"/>: 128 MiB.</summary>
     public const ulong DefaultRamBytes = 128UL << 20;
 
+    /// <summary>The greatest <see cref="Processors"/>.</summary>
+    public const int MostProcessors = 64;
+
     /// <summary>Guest RAM in bytes, a multiple of 4096. What exceeds 3 GiB lies from 4 GiB on.</summary>
     public ulong RamBytes { get; init; } = DefaultRamBytes;
+
+    /// <summary>Which devices there are.</summary>
+    public MachineKind Kind { get; init; }
+
+    /// <summary>How many processors there are: 1 to <see cref="MostProcessors"/>, and 1 in a <see cref="MachineKind.Bare"/> machine.</summary>
+    public int Processors { get; init; } = 1;
 
     /// <summary>What guest memory is made of.</summary>
     public HostMemoryKind HostMemory { get; init; } = HostMemoryKind.Auto;
@@ -19,6 +28,9 @@ public sealed record MachineOptions
 
     /// <summary>The processor model.</summary>
     public CpuFeatures Features { get; init; } = new();
+
+    /// <summary>What RDRAND and RDSEED draw from: the same seed gives the same numbers.</summary>
+    public ulong Seed { get; init; }
 
     /// <summary>Where console output goes, byte by byte as the guest sends it; null discards it.</summary>
     public Stream? Console { get; init; }

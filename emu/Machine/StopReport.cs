@@ -6,6 +6,9 @@ public enum StopReason
     /// <summary>The guest wrote to the exit port.</summary>
     Exit,
 
+    /// <summary>The guest asked for a reset of the machine, which ends the run.</summary>
+    Reset,
+
     /// <summary>HLT with interrupts off: the guest is done.</summary>
     Halted,
 

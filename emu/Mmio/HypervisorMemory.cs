@@ -64,8 +64,8 @@ internal sealed unsafe class HypervisorMemory(Vcpu vcpu, Memslots slots, IGuestM
     /// </summary>
     public void WriteBack() => WritePieces(modified);
 
-    /// <summary>Whether the pages may be written; false with a fault recorded.</summary>
-    public bool Probe(ulong gva, int size) => TryResolve(gva, size, AccessKind.Write, out _);
+    /// <summary>Whether the pages may be read, or written; false with a fault recorded.</summary>
+    public bool Probe(ulong gva, int size, AccessKind kind) => TryResolve(gva, size, kind, out _);
 
     /// <summary>Reads instruction bytes of one page; false with a fault recorded.</summary>
     public bool Fetch(ulong rip, Span<byte> destination)
@@ -125,7 +125,7 @@ internal sealed unsafe class HypervisorMemory(Vcpu vcpu, Memslots slots, IGuestM
         }
         else if (slots.TryTranslate(gpa, out Hva hva, out _))
         {
-            vcpu.Code.Written(hva.Value, length);
+            vcpu.Frames.Written(hva.Value, length);
         }
     }
 
@@ -134,7 +134,7 @@ internal sealed unsafe class HypervisorMemory(Vcpu vcpu, Memslots slots, IGuestM
         int inFirst = Math.Min(size, (int)(PageSize.Size4K - (gva & PageSize.Mask4K)));
         Gpa second = default;
         bool resolved = TryTranslate(gva, kind, out Gpa first)
-            && (inFirst == size || TryTranslate(gva + (ulong)inFirst, kind, out second));
+            && (inFirst == size || TryTranslate((gva + (ulong)inFirst) & vcpu.LinearMask, kind, out second));
         pieces = new Pieces(first, second, inFirst, size);
         return resolved;
     }

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Quadwalk.Mmu;
 
 namespace Quadwalk.Emulation;
 
@@ -8,6 +9,12 @@ namespace Quadwalk.Emulation;
 /// </summary>
 internal readonly unsafe struct HypervisorPort : IMemoryPort
 {
+    /// <inheritdoc/>
+    public static bool Watches => false;
+
+    /// <inheritdoc/>
+    public static bool IsSegmented => false;
+
     /// <inheritdoc/>
     public static bool Read<T>(ref CpuState cpu, Vcpu vcpu, ulong gva, out T value)
         where T : unmanaged
@@ -63,7 +70,10 @@ internal readonly unsafe struct HypervisorPort : IMemoryPort
     }
 
     /// <inheritdoc/>
-    public static bool ProbeWrite(ref CpuState cpu, Vcpu vcpu, ulong gva, int length) => vcpu.Hypervisor.Probe(gva, length);
+    public static bool ProbeRead(ref CpuState cpu, Vcpu vcpu, ulong gva, int length) => vcpu.Hypervisor.Probe(gva, length, AccessKind.Read);
+
+    /// <inheritdoc/>
+    public static bool ProbeWrite(ref CpuState cpu, Vcpu vcpu, ulong gva, int length) => vcpu.Hypervisor.Probe(gva, length, AccessKind.Write);
 
     /// <inheritdoc/>
     public static nint TryRun(ref CpuState cpu, ulong gva, int length, bool write) => 0;

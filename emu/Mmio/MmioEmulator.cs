@@ -22,11 +22,12 @@ internal sealed unsafe class MmioEmulator(Vcpu vcpu) : IDisposable
 
     /// <summary>
     /// Emulates the instruction at RIP: <see cref="BlockExit.Branch"/> when it retired,
-    /// <see cref="BlockExit.Restart"/> when it is not finished yet, <see cref="BlockExit.Fault"/> when it raised one.
+    /// <see cref="BlockExit.Repeat"/> when it is not finished yet, <see cref="BlockExit.Fault"/> when it raised one.
     /// </summary>
     public BlockExit Emulate()
     {
         vcpu.Counters.MmioExits++;
+        vcpu.SynchronizeClock();
         Op* op = Fetch(vcpu.State.Rip);
         if (op == null)
         {
@@ -54,8 +55,9 @@ internal sealed unsafe class MmioEmulator(Vcpu vcpu) : IDisposable
     {
         Span<byte> bytes = stackalloc byte[16];
         bytes.Clear();
-        int inPage = Math.Min(MaxInstructionLength, (int)(PageSize.Size4K - (rip & PageSize.Mask4K)));
-        if (!vcpu.Hypervisor.Fetch(rip, bytes[..inPage]))
+        ulong linear = vcpu.Is64BitMode ? rip : (uint)(rip + vcpu.State.Segments[SegmentIndex.Cs].Base);
+        int inPage = Math.Min(MaxInstructionLength, (int)(PageSize.Size4K - (linear & PageSize.Mask4K)));
+        if (!vcpu.Hypervisor.Fetch(linear, bytes[..inPage]))
         {
             return null;
         }
@@ -71,7 +73,7 @@ internal sealed unsafe class MmioEmulator(Vcpu vcpu) : IDisposable
         Instruction instruction = Decode(bytes[..available], rip);
         if (instruction.IsInvalid && decoder.NeedsMoreBytes && available < MaxInstructionLength)
         {
-            if (!vcpu.Hypervisor.Fetch(rip + (ulong)inPage, bytes[inPage..MaxInstructionLength]))
+            if (!vcpu.Hypervisor.Fetch((linear + (ulong)inPage) & vcpu.LinearMask, bytes[inPage..MaxInstructionLength]))
             {
                 return null;
             }
@@ -100,7 +102,7 @@ internal sealed unsafe class MmioEmulator(Vcpu vcpu) : IDisposable
             Link = vcpu.Code.Nowhere,
             Toll = ulong.MaxValue,
         };
-        OpBinder<HypervisorPort>.Bind(instruction, ref op[0], vcpu.State.Mode);
+        PortSelector<HypervisorPort>.Bind(instruction, ref op[0], vcpu.State.Mode, vcpu.Features);
         op[1] = new Op
         {
             Rip = instruction.NextIP,
@@ -117,7 +119,7 @@ internal sealed unsafe class MmioEmulator(Vcpu vcpu) : IDisposable
     {
         fixed (byte* start = bytes)
         {
-            return decoder.Decode(start, bytes.Length, rip);
+            return decoder.Decode(start, bytes.Length, rip, vcpu.State.Mode);
         }
     }
 

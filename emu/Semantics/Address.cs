@@ -26,20 +26,40 @@ internal readonly struct BaseIndex : IAddress
         CpuState.At<ulong>(ref cpu, op.Base) + (CpuState.At<ulong>(ref cpu, op.Index) << op.Scale) + op.Displacement;
 }
 
-/// <summary>Any form: 32-bit address size, FS and GS.</summary>
+/// <summary>Any form: 16- and 32-bit address size, FS and GS, and every segment outside 64-bit mode.</summary>
 internal readonly struct AnyAddress : IAddress
 {
+    private const OpFlags Usual = OpFlags.Segmented | OpFlags.Address32;
+
     /// <inheritdoc/>
-    public static ulong Of(ref CpuState cpu, ref Op op) => Offset(ref cpu, ref op) + SegmentBase(ref cpu, ref op);
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ulong Of(ref CpuState cpu, ref Op op) =>
+        (op.Flags & Usual) == Usual ? SegmentedAddress.Of(op.Segment, (uint)BaseIndex.Of(ref cpu, ref op)) : OfOther(ref cpu, ref op);
 
     /// <summary>The effective address, before segmentation: what LEA computes.</summary>
-    public static ulong Offset(ref CpuState cpu, ref Op op)
+    public static ulong Offset(ref CpuState cpu, ref Op op) => Masked(ref op, BaseIndex.Of(ref cpu, ref op));
+
+    /// <summary>The address of an offset in the operation's segment, as a port takes it; in 64-bit mode only FS and GS have a base.</summary>
+    public static ulong At(ref CpuState cpu, ref Op op, ulong offset)
     {
-        ulong offset = BaseIndex.Of(ref cpu, ref op);
-        return (op.Flags & OpFlags.Address32) != 0 ? (uint)offset : offset;
+        if ((op.Flags & OpFlags.Segmented) != 0)
+        {
+            return SegmentedAddress.Of(op.Segment, (uint)offset);
+        }
+
+        return op.Segment >= SegmentIndex.Fs ? offset + cpu.Segments[op.Segment].Base : offset;
     }
 
-    /// <summary>In 64-bit mode only FS and GS have a base.</summary>
-    public static ulong SegmentBase(ref CpuState cpu, ref Op op) =>
-        op.Segment >= SegmentIndex.Fs ? cpu.Segments[op.Segment].Base : 0;
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static ulong OfOther(ref CpuState cpu, ref Op op) => At(ref cpu, ref op, Offset(ref cpu, ref op));
+
+    /// <summary>An effective address, or a register that counts or indexes, as the address size sees it.</summary>
+    public static ulong Masked(ref Op op, ulong value) =>
+        (op.Flags & (OpFlags.Address32 | OpFlags.Address16)) == 0 ? value
+        : (op.Flags & OpFlags.Address32) != 0 ? (uint)value
+        : (ushort)value;
+
+    /// <summary>Writes a register that counts or indexes, as the address size sees it: 16 bits leave the others alone.</summary>
+    public static void Store(ref CpuState cpu, ref Op op, int register, ulong value) =>
+        cpu.Gpr[register] = (op.Flags & OpFlags.Address16) != 0 ? (cpu.Gpr[register] & ~(ulong)ushort.MaxValue) | (ushort)value : Masked(ref op, value);
 }

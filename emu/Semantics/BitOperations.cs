@@ -125,7 +125,7 @@ internal readonly struct BitTestMem<TOperation, T, TSource, TReaches> : IInstruc
         {
             ulong reach = (ulong)((ShiftCount.Signed(offset) >> int.Log2(ShiftCount.Bits<T>())) * sizeof(T));
             ulong address = AnyAddress.Offset(ref cpu, ref op) + reach;
-            gva = ((op.Flags & OpFlags.Address32) != 0 ? (uint)address : address) + AnyAddress.SegmentBase(ref cpu, ref op);
+            gva = AnyAddress.At(ref cpu, ref op, AnyAddress.Masked(ref op, address));
         }
 
         T value;

@@ -1,3 +1,4 @@
+using System.Numerics;
 using System.Runtime.CompilerServices;
 using Iced.Intel;
 
@@ -21,21 +22,15 @@ internal static unsafe class ControlFlowBinder<TPort>
             case Mnemonic.Jmp when i.IsJmpShortOrNear:
                 op.Immediate = i.NearBranchTarget;
                 return OpBinder<TPort>.Direct<JumpDirect>(ref op);
-            case Mnemonic.Call when i.IsCallNear:
-                op.Immediate = i.NearBranchTarget;
-                op.Flags |= OpFlags.ImplicitStack;
-                return OpBinder<TPort>.Direct<CallDirect>(ref op);
-            case Mnemonic.Jmp when i.IsJmpNearIndirect && i.Op0Kind == OpKind.Register:
-                return OpBinder<TPort>.Indirect<JumpReg>(ref op);
-            case Mnemonic.Jmp when i.IsJmpNearIndirect:
-                return OpBinder<TPort>.Indirect<JumpMem>(ref op);
-            case Mnemonic.Call when i.IsCallNearIndirect:
-                op.Flags |= OpFlags.ImplicitStack;
-                return i.Op0Kind == OpKind.Register ? OpBinder<TPort>.Indirect<CallReg>(ref op) : OpBinder<TPort>.Indirect<CallMem>(ref op);
-            case Mnemonic.Ret:
-                op.Flags |= OpFlags.ImplicitStack;
-                return OpBinder<TPort>.Indirect<Return>(ref op);
-            case Mnemonic.Loop or Mnemonic.Loope or Mnemonic.Loopne or Mnemonic.Jrcxz or Mnemonic.Jecxz:
+            case Mnemonic.Jmp or Mnemonic.Call or Mnemonic.Ret:
+                return NearSize(i) switch
+                {
+                    2 => Near<ushort>(i, ref op),
+                    4 => Near<uint>(i, ref op),
+                    8 => Near<ulong>(i, ref op),
+                    _ => BindKind.Unsupported,
+                };
+            case Mnemonic.Loop or Mnemonic.Loope or Mnemonic.Loopne or Mnemonic.Jrcxz or Mnemonic.Jecxz or Mnemonic.Jcxz:
                 return Loop(i, ref op);
             case Mnemonic.Ud2 or Mnemonic.Ud1 or Mnemonic.Ud0:
                 op.Immediate = (ulong)FaultRule.ExplicitUndefined;
@@ -45,34 +40,73 @@ internal static unsafe class ControlFlowBinder<TPort>
         }
     }
 
-    private static BindKind Jcc(ConditionCode condition, ref Op op)
+    /// <summary>The operand size of a near indirect jump, call or return; 0 for another instruction.</summary>
+    private static int NearSize(in Instruction i) => i.Code switch
     {
-        op.Handler = condition switch
+        Code.Call_rel16 or Code.Call_rm16 or Code.Jmp_rm16 or Code.Retnw or Code.Retnw_imm16 => 2,
+        Code.Call_rel32_32 or Code.Call_rm32 or Code.Jmp_rm32 or Code.Retnd or Code.Retnd_imm16 => 4,
+        Code.Call_rel32_64 or Code.Call_rm64 or Code.Jmp_rm64 or Code.Retnq or Code.Retnq_imm16 => 8,
+        _ => 0,
+    };
+
+    private static BindKind Near<T>(in Instruction i, ref Op op)
+        where T : unmanaged, IBinaryInteger<T>
+    {
+        switch (i.Mnemonic)
         {
-            ConditionCode.o => &ConditionalBranch<Overflow>.Run,
-            ConditionCode.no => &ConditionalBranch<Negated<Overflow>>.Run,
-            ConditionCode.b => &ConditionalBranch<Below>.Run,
-            ConditionCode.ae => &ConditionalBranch<Negated<Below>>.Run,
-            ConditionCode.e => &ConditionalBranch<Zero>.Run,
-            ConditionCode.ne => &ConditionalBranch<Negated<Zero>>.Run,
-            ConditionCode.be => &ConditionalBranch<BelowOrEqual>.Run,
-            ConditionCode.a => &ConditionalBranch<Negated<BelowOrEqual>>.Run,
-            ConditionCode.s => &ConditionalBranch<Sign>.Run,
-            ConditionCode.ns => &ConditionalBranch<Negated<Sign>>.Run,
-            ConditionCode.p => &ConditionalBranch<Parity>.Run,
-            ConditionCode.np => &ConditionalBranch<Negated<Parity>>.Run,
-            ConditionCode.l => &ConditionalBranch<Less>.Run,
-            ConditionCode.ge => &ConditionalBranch<Negated<Less>>.Run,
-            ConditionCode.le => &ConditionalBranch<LessOrEqual>.Run,
-            _ => &ConditionalBranch<Negated<LessOrEqual>>.Run,
-        };
+            case Mnemonic.Jmp:
+                return i.Op0Kind == OpKind.Register ? OpBinder<TPort>.Indirect<JumpReg<T>>(ref op) : OpBinder<TPort>.Indirect<JumpMem<T>>(ref op);
+            case Mnemonic.Ret:
+                op.Flags |= OpFlags.ImplicitStack;
+                return OpBinder<TPort>.Indirect<Return<T>>(ref op);
+            case Mnemonic.Call when i.IsCallNear:
+                op.Immediate = i.NearBranchTarget;
+                op.Flags |= OpFlags.ImplicitStack;
+                return OpBinder<TPort>.Direct<CallDirect<T>>(ref op);
+            default:
+                op.Flags |= OpFlags.ImplicitStack;
+                return i.Op0Kind == OpKind.Register ? OpBinder<TPort>.Indirect<CallReg<T>>(ref op) : OpBinder<TPort>.Indirect<CallMem<T>>(ref op);
+        }
+    }
+
+    private static BindKind Jcc(ConditionCode condition, ref Op op) => condition switch
+    {
+        ConditionCode.o => Jcc<Overflow>(ref op),
+        ConditionCode.no => Jcc<Negated<Overflow>>(ref op),
+        ConditionCode.b => Jcc<Below>(ref op),
+        ConditionCode.ae => Jcc<Negated<Below>>(ref op),
+        ConditionCode.e => Jcc<Zero>(ref op),
+        ConditionCode.ne => Jcc<Negated<Zero>>(ref op),
+        ConditionCode.be => Jcc<BelowOrEqual>(ref op),
+        ConditionCode.a => Jcc<Negated<BelowOrEqual>>(ref op),
+        ConditionCode.s => Jcc<Sign>(ref op),
+        ConditionCode.ns => Jcc<Negated<Sign>>(ref op),
+        ConditionCode.p => Jcc<Parity>(ref op),
+        ConditionCode.np => Jcc<Negated<Parity>>(ref op),
+        ConditionCode.l => Jcc<Less>(ref op),
+        ConditionCode.ge => Jcc<Negated<Less>>(ref op),
+        ConditionCode.le => Jcc<LessOrEqual>(ref op),
+        _ => Jcc<Negated<LessOrEqual>>(ref op),
+    };
+
+    private static BindKind Jcc<TCondition>(ref Op op)
+        where TCondition : struct, ICondition
+    {
+        op.Handler = TPort.IsSegmented ? &SegmentedBranch<TCondition>.Run : &ConditionalBranch<TCondition>.Run;
         return BindKind.Straight;
     }
 
     private static BindKind Loop(in Instruction i, ref Op op)
     {
         op.Immediate = i.NearBranchTarget;
-        op.Flags |= i.Code is Code.Loop_rel8_64_ECX or Code.Loope_rel8_64_ECX or Code.Loopne_rel8_64_ECX or Code.Jecxz_rel8_64 ? OpFlags.Address32 : 0;
+        op.Flags |= i.Code switch
+        {
+            Code.Loop_rel8_64_RCX or Code.Loope_rel8_64_RCX or Code.Loopne_rel8_64_RCX or Code.Jrcxz_rel8_64
+                or Code.Loop_rel8_16_RCX or Code.Loope_rel8_16_RCX or Code.Loopne_rel8_16_RCX or Code.Jrcxz_rel8_16 => OpFlags.None,
+            Code.Loop_rel8_16_CX or Code.Loope_rel8_16_CX or Code.Loopne_rel8_16_CX or Code.Jcxz_rel8_16
+                or Code.Loop_rel8_32_CX or Code.Loope_rel8_32_CX or Code.Loopne_rel8_32_CX or Code.Jcxz_rel8_32 => OpFlags.Address16,
+            _ => OpFlags.Address32,
+        };
         op.Handler = i.Mnemonic switch
         {
             Mnemonic.Loop => &LoopBranch<LoopAlways>.Run,
@@ -91,11 +125,18 @@ internal static class BranchTarget
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool IsCanonical(ulong address) => ((long)(address << 16) >> 16) == (long)address;
 
+    /// <summary>Whether the instruction pointer may hold a target: a canonical one in 64-bit mode, elsewhere one within CS.limit.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool IsAllowed<TPort>(ref CpuState cpu, ulong target)
+        where TPort : struct, IMemoryPort =>
+        TPort.IsSegmented ? target <= cpu.Segments[SegmentIndex.Cs].Limit : IsCanonical(target);
+
     /// <summary>Goes to a target, or records #GP(0).</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static BlockExit Go(ref CpuState cpu, Vcpu vcpu, ulong target)
+    public static BlockExit Go<TPort>(ref CpuState cpu, Vcpu vcpu, ulong target)
+        where TPort : struct, IMemoryPort
     {
-        if (!IsCanonical(target))
+        if (!IsAllowed<TPort>(ref cpu, target))
         {
             return Refuse(vcpu, target);
         }
@@ -108,7 +149,7 @@ internal static class BranchTarget
     [MethodImpl(MethodImplOptions.NoInlining)]
     public static BlockExit Refuse(Vcpu vcpu, ulong target)
     {
-        vcpu.Raise(ExceptionVector.GeneralProtection, 0, FaultRule.NonCanonicalTarget, target);
+        vcpu.Raise(ExceptionVector.GeneralProtection, 0, IsCanonical(target) ? FaultRule.CodeLimit : FaultRule.NonCanonicalTarget, target);
         return BlockExit.Fault;
     }
 }
@@ -119,26 +160,31 @@ internal readonly struct JumpDirect : ITerminator
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static BlockExit Execute<TPort>(ref CpuState cpu, ref Op op, Vcpu vcpu)
-        where TPort : struct, IMemoryPort => BranchTarget.Go(ref cpu, vcpu, op.Immediate);
+        where TPort : struct, IMemoryPort => BranchTarget.Go<TPort>(ref cpu, vcpu, op.Immediate);
 }
 
 /// <summary>JMP to a register.</summary>
-internal readonly struct JumpReg : ITerminator
-{
-    /// <inheritdoc/>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static BlockExit Execute<TPort>(ref CpuState cpu, ref Op op, Vcpu vcpu)
-        where TPort : struct, IMemoryPort => BranchTarget.Go(ref cpu, vcpu, CpuState.At<ulong>(ref cpu, op.Dst));
-}
-
-/// <summary>JMP to an address in memory.</summary>
-internal readonly struct JumpMem : ITerminator
+internal readonly struct JumpReg<T> : ITerminator
+    where T : unmanaged, IBinaryInteger<T>
 {
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static BlockExit Execute<TPort>(ref CpuState cpu, ref Op op, Vcpu vcpu)
         where TPort : struct, IMemoryPort =>
-        TPort.Read(ref cpu, vcpu, AnyAddress.Of(ref cpu, ref op), out ulong target) ? BranchTarget.Go(ref cpu, vcpu, target) : vcpu.PendingExit;
+        BranchTarget.Go<TPort>(ref cpu, vcpu, ulong.CreateTruncating(CpuState.At<T>(ref cpu, op.Dst)));
+}
+
+/// <summary>JMP to an address in memory.</summary>
+internal readonly struct JumpMem<T> : ITerminator
+    where T : unmanaged, IBinaryInteger<T>
+{
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static BlockExit Execute<TPort>(ref CpuState cpu, ref Op op, Vcpu vcpu)
+        where TPort : struct, IMemoryPort =>
+        TPort.Read(ref cpu, vcpu, AnyAddress.Of(ref cpu, ref op), out T target)
+            ? BranchTarget.Go<TPort>(ref cpu, vcpu, ulong.CreateTruncating(target))
+            : vcpu.PendingExit;
 }
 
 /// <summary>What calls have in common.</summary>
@@ -146,73 +192,80 @@ internal static class Call
 {
     /// <summary>Pushes the return address and goes to a target.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static BlockExit To<TPort>(ref CpuState cpu, ref Op op, Vcpu vcpu, ulong target)
+    public static BlockExit To<TPort, T>(ref CpuState cpu, ref Op op, Vcpu vcpu, ulong target)
         where TPort : struct, IMemoryPort
+        where T : unmanaged, IBinaryInteger<T>
     {
-        if (!BranchTarget.IsCanonical(target))
+        if (!BranchTarget.IsAllowed<TPort>(ref cpu, target))
         {
             return BranchTarget.Refuse(vcpu, target);
         }
 
-        ulong stack = cpu.Gpr[GeneralRegister.Rsp] - sizeof(ulong);
-        if (!TPort.Write(ref cpu, vcpu, stack, op.NextRip))
+        if (!Stack.Push<TPort, T>(ref cpu, vcpu, T.CreateTruncating(op.NextRip)))
         {
             return vcpu.PendingExit;
         }
 
-        cpu.Gpr[GeneralRegister.Rsp] = stack;
         cpu.Rip = target;
         return BlockExit.Branch;
     }
 }
 
 /// <summary>CALL to a displacement.</summary>
-internal readonly struct CallDirect : ITerminator
+internal readonly struct CallDirect<T> : ITerminator
+    where T : unmanaged, IBinaryInteger<T>
 {
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static BlockExit Execute<TPort>(ref CpuState cpu, ref Op op, Vcpu vcpu)
-        where TPort : struct, IMemoryPort => Call.To<TPort>(ref cpu, ref op, vcpu, op.Immediate);
+        where TPort : struct, IMemoryPort => Call.To<TPort, T>(ref cpu, ref op, vcpu, op.Immediate);
 }
 
 /// <summary>CALL to a register.</summary>
-internal readonly struct CallReg : ITerminator
+internal readonly struct CallReg<T> : ITerminator
+    where T : unmanaged, IBinaryInteger<T>
 {
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static BlockExit Execute<TPort>(ref CpuState cpu, ref Op op, Vcpu vcpu)
-        where TPort : struct, IMemoryPort => Call.To<TPort>(ref cpu, ref op, vcpu, CpuState.At<ulong>(ref cpu, op.Dst));
+        where TPort : struct, IMemoryPort => Call.To<TPort, T>(ref cpu, ref op, vcpu, ulong.CreateTruncating(CpuState.At<T>(ref cpu, op.Dst)));
 }
 
 /// <summary>CALL to an address in memory.</summary>
-internal readonly struct CallMem : ITerminator
+internal readonly struct CallMem<T> : ITerminator
+    where T : unmanaged, IBinaryInteger<T>
 {
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static BlockExit Execute<TPort>(ref CpuState cpu, ref Op op, Vcpu vcpu)
         where TPort : struct, IMemoryPort =>
-        TPort.Read(ref cpu, vcpu, AnyAddress.Of(ref cpu, ref op), out ulong target) ? Call.To<TPort>(ref cpu, ref op, vcpu, target) : vcpu.PendingExit;
+        TPort.Read(ref cpu, vcpu, AnyAddress.Of(ref cpu, ref op), out T target)
+            ? Call.To<TPort, T>(ref cpu, ref op, vcpu, ulong.CreateTruncating(target))
+            : vcpu.PendingExit;
 }
 
 /// <summary>RET, with or without an immediate to add to RSP.</summary>
-internal readonly struct Return : ITerminator
+internal readonly struct Return<T> : ITerminator
+    where T : unmanaged, IBinaryInteger<T>
 {
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static BlockExit Execute<TPort>(ref CpuState cpu, ref Op op, Vcpu vcpu)
+    public static unsafe BlockExit Execute<TPort>(ref CpuState cpu, ref Op op, Vcpu vcpu)
         where TPort : struct, IMemoryPort
     {
-        if (!TPort.Read(ref cpu, vcpu, cpu.Gpr[GeneralRegister.Rsp], out ulong target))
+        ulong top = Stack.Pointer<TPort>(ref cpu);
+        if (!TPort.Read(ref cpu, vcpu, Stack.Address<TPort>(ref cpu, top), out T popped))
         {
             return vcpu.PendingExit;
         }
 
-        if (!BranchTarget.IsCanonical(target))
+        ulong target = ulong.CreateTruncating(popped);
+        if (!BranchTarget.IsAllowed<TPort>(ref cpu, target))
         {
             return BranchTarget.Refuse(vcpu, target);
         }
 
-        cpu.Gpr[GeneralRegister.Rsp] += sizeof(ulong) + op.Immediate;
+        Stack.SetPointer<TPort>(ref cpu, top + (ulong)sizeof(T) + op.Immediate);
         cpu.Rip = target;
         return BlockExit.Branch;
     }
@@ -280,7 +333,7 @@ internal readonly struct CountIsZero : ILoop
     public static bool Taken(ref LazyFlags flags, ulong count) => count == 0;
 }
 
-/// <summary>LOOP, LOOPE, LOOPNE, JECXZ and JRCXZ; the address size says whether ECX or RCX counts.</summary>
+/// <summary>LOOP, LOOPE, LOOPNE, JCXZ, JECXZ and JRCXZ; the address size says whether CX, ECX or RCX counts.</summary>
 internal static unsafe class LoopBranch<TLoop>
     where TLoop : struct, ILoop
 {
@@ -288,19 +341,18 @@ internal static unsafe class LoopBranch<TLoop>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static BlockExit Run(CpuState* cpu, Op* op, Vcpu vcpu)
     {
-        bool narrow = (op->Flags & OpFlags.Address32) != 0;
-        ulong count = cpu->Gpr[GeneralRegister.Rcx];
+        ulong count = AnyAddress.Masked(ref *op, cpu->Gpr[GeneralRegister.Rcx] - (TLoop.Counts ? 1UL : 0));
+        bool taken = TLoop.Taken(ref cpu->Flags, count);
+        if (taken && (op->Flags & OpFlags.Segmented) != 0 && op->Immediate > cpu->Segments[SegmentIndex.Cs].Limit)
+        {
+            return vcpu.LeaveWith(cpu, op, BranchTarget.Refuse(vcpu, op->Immediate));
+        }
+
         if (TLoop.Counts)
         {
-            count = narrow ? (uint)(count - 1) : count - 1;
-            cpu->Gpr[GeneralRegister.Rcx] = count;
+            AnyAddress.Store(ref *cpu, ref *op, GeneralRegister.Rcx, count);
         }
 
-        if (!TLoop.Taken(ref cpu->Flags, narrow ? (uint)count : count))
-        {
-            return op[1].Handler(cpu, op + 1, vcpu);
-        }
-
-        return ConditionalBranch.Take(cpu, op, vcpu, op->Immediate);
+        return taken ? ConditionalBranch.Take(cpu, op, vcpu, op->Immediate) : op[1].Handler(cpu, op + 1, vcpu);
     }
 }

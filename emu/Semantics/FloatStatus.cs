@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Quadwalk.Emulation;
 
 /// <summary>Bits of MXCSR (SDM Vol. 1, 10.2.3).</summary>
@@ -43,6 +45,16 @@ internal struct FloatStatus(uint mxcsr)
     /// <summary>Flags to be set in MXCSR.</summary>
     public uint Flags;
 
+    private uint earlier;
+
+    /// <summary>That of an instruction which begins; it lies in the state so that handlers have no local whose address is taken.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ref FloatStatus Begin(ref CpuState cpu)
+    {
+        cpu.FloatStatus = new FloatStatus(cpu.Mxcsr);
+        return ref cpu.FloatStatus;
+    }
+
     /// <summary>MXCSR.RC.</summary>
     public readonly RoundingMode Rounding => (RoundingMode)(mxcsr >> Mxcsr.RoundingShift & 3);
 
@@ -59,13 +71,28 @@ internal struct FloatStatus(uint mxcsr)
     public readonly bool IsFastPathOpen => FloatFastPath.IsOpen(mxcsr);
 
     /// <summary>
+    /// Ends one of several steps of an instruction, whose exceptions come in turn; <see langword="false"/> when it found one that is
+    /// unmasked, and there are no more steps.
+    /// </summary>
+    public bool EndStep()
+    {
+        if ((Flags & ~(mxcsr >> Mxcsr.MaskShift)) != 0)
+        {
+            return false;
+        }
+
+        earlier = Flags;
+        return true;
+    }
+
+    /// <summary>
     /// Sets the flags in MXCSR; <see langword="false"/> when one of them is unmasked, with #XM raised. Then those that are found only
     /// with the result stay as they were (SDM Vol. 1, 11.5.3).
     /// </summary>
     public readonly bool Commit(ref CpuState cpu, Vcpu vcpu)
     {
         uint unmasked = Flags & ~(cpu.Mxcsr >> Mxcsr.MaskShift);
-        cpu.Mxcsr |= (unmasked & Mxcsr.BeforeResult) != 0 ? Flags & Mxcsr.BeforeResult : Flags;
+        cpu.Mxcsr |= (unmasked & Mxcsr.BeforeResult) != 0 ? Flags & (Mxcsr.BeforeResult | earlier) : Flags;
         if (unmasked == 0)
         {
             return true;

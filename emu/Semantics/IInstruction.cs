@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Quadwalk.Emulation;
 
 /// <summary>
@@ -9,9 +11,25 @@ namespace Quadwalk.Emulation;
 /// </remarks>
 internal interface IInstruction
 {
+    /// <summary>
+    /// Whether it must not be inlined into its handler: it passes locals by reference to methods of its own, which would cost the handler its
+    /// jump to the next (<see cref="Chain{TInstruction, TPort}"/>).
+    /// </summary>
+    static virtual bool IsApart => false;
+
     /// <summary>Executes; <see langword="false"/> when the port or a check refused, with the reason left in <paramref name="vcpu"/>.</summary>
     static abstract bool Execute<TPort>(ref CpuState cpu, ref Op op, Vcpu vcpu)
         where TPort : struct, IMemoryPort;
+}
+
+/// <summary>An instruction as a method that its handler calls; see <see cref="IInstruction.IsApart"/>.</summary>
+internal readonly struct Apart<TInstruction> : IInstruction
+    where TInstruction : struct, IInstruction
+{
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
+    public static bool Execute<TPort>(ref CpuState cpu, ref Op op, Vcpu vcpu)
+        where TPort : struct, IMemoryPort => TInstruction.Execute<TPort>(ref cpu, ref op, vcpu);
 }
 
 /// <summary>An instruction that ends its block: it sets RIP itself.</summary>

@@ -25,8 +25,8 @@ internal static class MoveBinder<TPort>
                     4 => Lea<uint>(ref op),
                     _ => Lea<ulong>(ref op),
                 };
-            case Mnemonic.Push or Mnemonic.Pop or Mnemonic.Pushfq or Mnemonic.Pushf or Mnemonic.Popfq or Mnemonic.Popf
-                or Mnemonic.Enter or Mnemonic.Leave:
+            case Mnemonic.Push or Mnemonic.Pop or Mnemonic.Pushfq or Mnemonic.Pushfd or Mnemonic.Pushf or Mnemonic.Popfq or Mnemonic.Popfd
+                or Mnemonic.Popf or Mnemonic.Pusha or Mnemonic.Pushad or Mnemonic.Popa or Mnemonic.Popad or Mnemonic.Enter or Mnemonic.Leave:
                 return StackBinder<TPort>.Bind(i, ref op);
             case Mnemonic.Xchg or Mnemonic.Xadd or Mnemonic.Cmpxchg or Mnemonic.Cmpxchg8b or Mnemonic.Cmpxchg16b:
                 return ExchangeBinder<TPort>.Bind(i, ref op);

@@ -223,8 +223,7 @@ internal readonly struct Xlat : IInstruction
         where TPort : struct, IMemoryPort
     {
         ulong offset = CpuState.At<ulong>(ref cpu, op.Base) + (byte)cpu.Gpr[GeneralRegister.Rax];
-        offset = (op.Flags & OpFlags.Address32) != 0 ? (uint)offset : offset;
-        if (!TPort.Read(ref cpu, vcpu, offset + AnyAddress.SegmentBase(ref cpu, ref op), out byte value))
+        if (!TPort.Read(ref cpu, vcpu, AnyAddress.At(ref cpu, ref op, AnyAddress.Masked(ref op, offset)), out byte value))
         {
             return false;
         }

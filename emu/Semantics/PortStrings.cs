@@ -28,19 +28,19 @@ internal static class PortString
 {
     /// <summary>Whether there is nothing to do: REP with a count of 0.</summary>
     public static bool IsDone(ref CpuState cpu, ref Op op) =>
-        IsRepeated(ref op) && StringIndex.Masked(ref op, cpu.Gpr[GeneralRegister.Rcx]) == 0;
+        IsRepeated(ref op) && AnyAddress.Masked(ref op, cpu.Gpr[GeneralRegister.Rcx]) == 0;
 
     /// <summary>Counts an element and ends the instruction, or lets it be restarted for the next.</summary>
     public static BlockExit AfterElement(ref CpuState cpu, ref Op op, Vcpu vcpu)
     {
         if (IsRepeated(ref op))
         {
-            ulong left = StringIndex.Masked(ref op, cpu.Gpr[GeneralRegister.Rcx] - 1);
-            cpu.Gpr[GeneralRegister.Rcx] = left;
+            ulong left = AnyAddress.Masked(ref op, cpu.Gpr[GeneralRegister.Rcx] - 1);
+            AnyAddress.Store(ref cpu, ref op, GeneralRegister.Rcx, left);
             if (left != 0)
             {
                 cpu.Meter -= (left & (StringLimits.GiveWay - 1)) == 0 ? 1UL : 0;
-                return BlockExit.Restart;
+                return BlockExit.Repeat;
             }
         }
 
@@ -52,7 +52,7 @@ internal static class PortString
         where T : unmanaged
     {
         ulong distance = (cpu.SystemFlags & Rflags.DF) != 0 ? 0 - (ulong)sizeof(T) : (ulong)sizeof(T);
-        cpu.Gpr[register] = StringIndex.Masked(ref op, cpu.Gpr[register] + distance);
+        AnyAddress.Store(ref cpu, ref op, register, cpu.Gpr[register] + distance);
     }
 
     private static bool IsRepeated(ref Op op) => (op.Flags & (OpFlags.Rep | OpFlags.Repne)) != 0;
@@ -78,12 +78,14 @@ internal readonly struct InString<T> : ITerminator
         }
 
         ulong destination = StringIndex.Destination(ref cpu, ref op);
+        vcpu.SynchronizeClock(ref op);
         if (!TPort.ProbeWrite(ref cpu, vcpu, destination, sizeof(T))
             || !TPort.Write(ref cpu, vcpu, destination, T.CreateTruncating(vcpu.Ports.Read(port, sizeof(T)))))
         {
             return vcpu.PendingExit;
         }
 
+        vcpu.Debug.AccessedPort(port, sizeof(T));
         PortString.Advance<T>(ref cpu, ref op, GeneralRegister.Rdi);
         return PortString.AfterElement(ref cpu, ref op, vcpu);
     }
@@ -113,7 +115,9 @@ internal readonly struct OutString<T> : ITerminator
             return vcpu.PendingExit;
         }
 
+        vcpu.SynchronizeClock(ref op);
         vcpu.Ports.Write(port, sizeof(T), uint.CreateTruncating(value));
+        vcpu.Debug.AccessedPort(port, sizeof(T));
         PortString.Advance<T>(ref cpu, ref op, GeneralRegister.Rsi);
         return PortString.AfterElement(ref cpu, ref op, vcpu);
     }

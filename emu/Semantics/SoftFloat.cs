@@ -4,16 +4,16 @@ using System.Runtime.CompilerServices;
 namespace Quadwalk.Emulation;
 
 /// <summary>
-/// IEEE 754 arithmetic on the bits of <see cref="float"/> or <see cref="double"/> in any rounding mode, with the exception flags
+/// IEEE 754 arithmetic on the bits of <see cref="Half"/>, <see cref="float"/> or <see cref="double"/> in any rounding mode, with the exception flags
 /// and the NaN rules of SSE (SDM Vol. 1, 4.8 and 11.5). Slow and exact: handlers come here when the host's own arithmetic, which
 /// rounds to nearest and reports nothing, cannot be shown to agree.
 /// </summary>
 internal static unsafe partial class SoftFloat<T>
     where T : unmanaged
 {
-    private static int FractionBits => sizeof(T) == sizeof(float) ? 23 : 52;
+    private static int FractionBits => sizeof(T) == 2 ? 10 : sizeof(T) == sizeof(float) ? 23 : 52;
 
-    private static int Bias => sizeof(T) == sizeof(float) ? 127 : 1023;
+    private static int Bias => sizeof(T) == 2 ? 15 : sizeof(T) == sizeof(float) ? 127 : 1023;
 
     private static ulong SignBit => 1UL << (8 * sizeof(T) - 1);
 
@@ -40,11 +40,11 @@ internal static unsafe partial class SoftFloat<T>
 
     /// <summary>The bits of a value.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static ulong Bits(T value) => sizeof(T) == sizeof(float) ? Unsafe.BitCast<T, uint>(value) : Unsafe.BitCast<T, ulong>(value);
+    public static ulong Bits(T value) => sizeof(T) == 2 ? Unsafe.BitCast<T, ushort>(value) : sizeof(T) == sizeof(float) ? Unsafe.BitCast<T, uint>(value) : Unsafe.BitCast<T, ulong>(value);
 
     /// <summary>The value of bits.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static T Value(ulong bits) => sizeof(T) == sizeof(float) ? Unsafe.BitCast<uint, T>((uint)bits) : Unsafe.BitCast<ulong, T>(bits);
+    public static T Value(ulong bits) => sizeof(T) == 2 ? Unsafe.BitCast<ushort, T>((ushort)bits) : sizeof(T) == sizeof(float) ? Unsafe.BitCast<uint, T>((uint)bits) : Unsafe.BitCast<ulong, T>(bits);
 
     /// <summary>A denormal under DAZ as the zero it counts for.</summary>
     public static ulong Flush(ulong value, in FloatStatus status) =>

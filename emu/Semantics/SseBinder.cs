@@ -15,10 +15,14 @@ internal static class SseBinder<TPort>
                 return i.Op1Register.IsGPR64() ? Store<ulong, LowLane, False>(ref op) : Store<uint, LowLane, False>(ref op);
             case Mnemonic.Clflush:
                 return OpBinder<TPort>.Straight<CacheLineFlush>(ref op);
-            case Mnemonic.Fxsave or Mnemonic.Fxsave64:
-                return OpBinder<TPort>.Straight<FxSave>(ref op);
-            case Mnemonic.Fxrstor or Mnemonic.Fxrstor64:
-                return OpBinder<TPort>.Straight<FxRestore>(ref op);
+            case Mnemonic.Fxsave:
+                return OpBinder<TPort>.Straight<FxSave<False>>(ref op);
+            case Mnemonic.Fxsave64:
+                return OpBinder<TPort>.Straight<FxSave<True>>(ref op);
+            case Mnemonic.Fxrstor:
+                return OpBinder<TPort>.Straight<FxRestore<False>>(ref op);
+            case Mnemonic.Fxrstor64:
+                return OpBinder<TPort>.Straight<FxRestore<True>>(ref op);
         }
 
         if (i.Encoding != EncodingKind.Legacy || NamesMmx(i) || !IsSse(i))
@@ -95,7 +99,8 @@ internal static class SseBinder<TPort>
         return false;
     }
 
-    private static bool NamesMmx(in Instruction i)
+    /// <summary>Whether an operand is an MMX register.</summary>
+    public static bool NamesMmx(in Instruction i)
     {
         for (int operand = 0; operand < i.OpCount; operand++)
         {

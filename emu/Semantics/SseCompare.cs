@@ -4,18 +4,31 @@ using System.Runtime.Intrinsics;
 
 namespace Quadwalk.Emulation;
 
-/// <summary>The eight predicates of CMPPS and its kin (SDM Vol. 2A, table 3-1).</summary>
+/// <summary>The predicates of CMPPS and its kin, of which only VEX can name the upper 24 (SDM Vol. 2A, table 3-1).</summary>
 internal static class FloatPredicate
 {
-    // Bit n says whether the predicate holds for FloatOrder n.
-    private static ReadOnlySpan<byte> Holds => [0b0010, 0b0001, 0b0011, 0b1000, 0b1101, 0b1110, 0b1100, 0b0111];
+    /// <summary>The predicates that every encoding has.</summary>
+    public const int Legacy = 7;
+
+    /// <summary>All of them.</summary>
+    public const int All = 31;
+
+    // Bit n says whether the predicate holds for FloatOrder n. The upper sixteen differ from these in which of them signal only.
+    private static ReadOnlySpan<byte> Holds =>
+    [
+        0b0010, 0b0001, 0b0011, 0b1000, 0b1101, 0b1110, 0b1100, 0b0111,
+        0b1010, 0b1001, 0b1011, 0b0000, 0b0101, 0b0110, 0b0100, 0b1111,
+    ];
+
+    /// <summary>For which outcomes it holds: bit n for <see cref="FloatOrder"/> n.</summary>
+    public static int Outcomes(int predicate) => Holds[predicate & 15];
 
     /// <summary>Whether a predicate holds, with the flags of finding out.</summary>
     public static bool Test<T>(ulong a, ulong b, int predicate, ref FloatStatus status)
         where T : unmanaged
     {
-        bool signalsQuiet = (predicate & 3) is 1 or 2;
-        return (Holds[predicate] >> (int)SoftFloat<T>.Compare(a, b, signalsQuiet, ref status) & 1) != 0;
+        bool signalsQuiet = ((predicate & 3) is 1 or 2) != (predicate >= 16);
+        return (Outcomes(predicate) >> (int)SoftFloat<T>.Compare(a, b, signalsQuiet, ref status) & 1) != 0;
     }
 }
 
@@ -33,9 +46,9 @@ internal readonly struct ScalarFloatCompare<T> : ISseForm
             return false;
         }
 
-        FloatStatus status = new(cpu.Mxcsr);
+        ref FloatStatus status = ref FloatStatus.Begin(ref cpu);
         ulong a = SoftFloat<T>.Bits(CpuState.At<T>(ref cpu, op.Dst));
-        bool holds = FloatPredicate.Test<T>(a, SoftFloat<T>.Bits(b), (int)op.Immediate & 7, ref status);
+        bool holds = FloatPredicate.Test<T>(a, SoftFloat<T>.Bits(b), (int)op.Immediate & FloatPredicate.Legacy, ref status);
         if (!status.Commit(ref cpu, vcpu))
         {
             return false;
@@ -60,12 +73,12 @@ internal readonly struct PackedFloatCompare<T> : ISseForm
             return false;
         }
 
-        FloatStatus status = new(cpu.Mxcsr);
+        ref FloatStatus status = ref FloatStatus.Begin(ref cpu);
         Vector128<T> a = CpuState.At<Vector128<T>>(ref cpu, op.Dst);
         Vector128<T> result = default;
         for (int i = 0; i < Vector128<T>.Count; i++)
         {
-            bool holds = FloatPredicate.Test<T>(SoftFloat<T>.Bits(a[i]), SoftFloat<T>.Bits(b[i]), (int)op.Immediate & 7, ref status);
+            bool holds = FloatPredicate.Test<T>(SoftFloat<T>.Bits(a[i]), SoftFloat<T>.Bits(b[i]), (int)op.Immediate & FloatPredicate.Legacy, ref status);
             result = result.WithElement(i, SoftFloat<T>.Value(holds ? ulong.MaxValue : 0));
         }
 

@@ -90,7 +90,7 @@ internal readonly struct ScalarConvert<TFrom, TTo, TConversion> : ISseForm
             return false;
         }
 
-        FloatStatus status = new(cpu.Mxcsr);
+        ref FloatStatus status = ref FloatStatus.Begin(ref cpu);
         TTo result = TConversion.Apply(value, ref status);
         if (status.Flags != 0 && !status.Commit(ref cpu, vcpu))
         {
@@ -119,7 +119,7 @@ internal readonly struct ScalarConvertToGeneral<TFrom, TTo, TConversion> : ISseF
             return false;
         }
 
-        FloatStatus status = new(cpu.Mxcsr);
+        ref FloatStatus status = ref FloatStatus.Begin(ref cpu);
         TTo result = TConversion.Apply(value, ref status);
         if (status.Flags != 0 && !status.Commit(ref cpu, vcpu))
         {
@@ -160,7 +160,7 @@ internal readonly struct PackedConvert<TFrom, TTo, TConversion> : ISseForm
             return false;
         }
 
-        FloatStatus status = new(cpu.Mxcsr);
+        ref FloatStatus status = ref FloatStatus.Begin(ref cpu);
         Vector128<TTo> result = default;
         for (int i = 0; i < Math.Min(Vector128<TFrom>.Count, Vector128<TTo>.Count); i++)
         {

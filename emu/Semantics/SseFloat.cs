@@ -21,6 +21,10 @@ internal interface IFloatOperation
     static abstract Vector128<T> Apply<T>(Vector128<T> a, Vector128<T> b)
         where T : unmanaged, IBinaryFloatingPointIeee754<T>;
 
+    /// <summary>Rounded to nearest.</summary>
+    static abstract Vector256<T> Apply<T>(Vector256<T> a, Vector256<T> b)
+        where T : unmanaged, IBinaryFloatingPointIeee754<T>;
+
     /// <summary>As MXCSR says.</summary>
     static abstract ulong Apply<T>(ulong a, ulong b, ref FloatStatus status)
         where T : unmanaged;
@@ -38,6 +42,10 @@ internal readonly struct FloatAdd : IFloatOperation
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<T> Apply<T>(Vector128<T> a, Vector128<T> b)
+        where T : unmanaged, IBinaryFloatingPointIeee754<T> => a + b;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<T> Apply<T>(Vector256<T> a, Vector256<T> b)
         where T : unmanaged, IBinaryFloatingPointIeee754<T> => a + b;
 
     public static ulong Apply<T>(ulong a, ulong b, ref FloatStatus status)
@@ -58,6 +66,10 @@ internal readonly struct FloatSubtract : IFloatOperation
     public static Vector128<T> Apply<T>(Vector128<T> a, Vector128<T> b)
         where T : unmanaged, IBinaryFloatingPointIeee754<T> => a - b;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<T> Apply<T>(Vector256<T> a, Vector256<T> b)
+        where T : unmanaged, IBinaryFloatingPointIeee754<T> => a - b;
+
     public static ulong Apply<T>(ulong a, ulong b, ref FloatStatus status)
         where T : unmanaged => SoftFloat<T>.Subtract(a, b, ref status);
 }
@@ -74,6 +86,10 @@ internal readonly struct FloatMultiply : IFloatOperation
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<T> Apply<T>(Vector128<T> a, Vector128<T> b)
+        where T : unmanaged, IBinaryFloatingPointIeee754<T> => a * b;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<T> Apply<T>(Vector256<T> a, Vector256<T> b)
         where T : unmanaged, IBinaryFloatingPointIeee754<T> => a * b;
 
     public static ulong Apply<T>(ulong a, ulong b, ref FloatStatus status)
@@ -94,6 +110,10 @@ internal readonly struct FloatDivide : IFloatOperation
     public static Vector128<T> Apply<T>(Vector128<T> a, Vector128<T> b)
         where T : unmanaged, IBinaryFloatingPointIeee754<T> => a / b;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<T> Apply<T>(Vector256<T> a, Vector256<T> b)
+        where T : unmanaged, IBinaryFloatingPointIeee754<T> => a / b;
+
     public static ulong Apply<T>(ulong a, ulong b, ref FloatStatus status)
         where T : unmanaged => SoftFloat<T>.Divide(a, b, ref status);
 }
@@ -111,6 +131,10 @@ internal readonly struct FloatSquareRoot : IFloatOperation
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<T> Apply<T>(Vector128<T> a, Vector128<T> b)
         where T : unmanaged, IBinaryFloatingPointIeee754<T> => Vector128.Sqrt(b);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<T> Apply<T>(Vector256<T> a, Vector256<T> b)
+        where T : unmanaged, IBinaryFloatingPointIeee754<T> => Vector256.Sqrt(b);
 
     public static ulong Apply<T>(ulong a, ulong b, ref FloatStatus status)
         where T : unmanaged => SoftFloat<T>.SquareRoot(b, ref status);
@@ -131,6 +155,11 @@ internal readonly struct FloatMinimum : IFloatOperation
         where T : unmanaged, IBinaryFloatingPointIeee754<T> =>
         Vector128.ConditionalSelect(Vector128.LessThan(a, b), a, b);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<T> Apply<T>(Vector256<T> a, Vector256<T> b)
+        where T : unmanaged, IBinaryFloatingPointIeee754<T> =>
+        Vector256.ConditionalSelect(Vector256.LessThan(a, b), a, b);
+
     public static ulong Apply<T>(ulong a, ulong b, ref FloatStatus status)
         where T : unmanaged => SoftFloat<T>.Minimum(a, b, ref status);
 }
@@ -149,6 +178,11 @@ internal readonly struct FloatMaximum : IFloatOperation
     public static Vector128<T> Apply<T>(Vector128<T> a, Vector128<T> b)
         where T : unmanaged, IBinaryFloatingPointIeee754<T> =>
         Vector128.ConditionalSelect(Vector128.GreaterThan(a, b), a, b);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<T> Apply<T>(Vector256<T> a, Vector256<T> b)
+        where T : unmanaged, IBinaryFloatingPointIeee754<T> =>
+        Vector256.ConditionalSelect(Vector256.GreaterThan(a, b), a, b);
 
     public static ulong Apply<T>(ulong a, ulong b, ref FloatStatus status)
         where T : unmanaged => SoftFloat<T>.Maximum(a, b, ref status);
@@ -192,6 +226,13 @@ internal static unsafe class FloatFastPath
         where T : unmanaged => sizeof(T) == sizeof(float)
             ? !Vector128.EqualsAny((value.AsUInt32() + Vector128.Create(2u << 23)) & Vector128.Create(0xFCu << 23), Vector128<uint>.Zero)
             : !Vector128.EqualsAny((value.AsUInt64() + Vector128.Create(2UL << 52)) & Vector128.Create(0x7FCUL << 52), Vector128<ulong>.Zero);
+
+    /// <summary>Whether every lane is.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool IsOrdinary<T>(Vector256<T> value)
+        where T : unmanaged => sizeof(T) == sizeof(float)
+            ? !Vector256.EqualsAny((value.AsUInt32() + Vector256.Create(2u << 23)) & Vector256.Create(0xFCu << 23), Vector256<uint>.Zero)
+            : !Vector256.EqualsAny((value.AsUInt64() + Vector256.Create(2UL << 52)) & Vector256.Create(0x7FCUL << 52), Vector256<ulong>.Zero);
 }
 
 /// <summary>One lane off the fastest path.</summary>
@@ -216,6 +257,94 @@ internal static class FloatLane<TOperation, T>
     }
 }
 
+/// <summary>An operation on numbers and on vectors of them, with the host's arithmetic where it agrees.</summary>
+internal static class FloatArithmetic<TOperation, T>
+    where TOperation : struct, IFloatOperation
+    where T : unmanaged, IBinaryFloatingPointIeee754<T>
+{
+    /// <summary>One number; <see langword="false"/> when it raised an exception.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool TryApply(ref CpuState cpu, Vcpu vcpu, T a, T b, out T result)
+    {
+        if (FloatFastPath.IsOrdinary(b) && (TOperation.IsUnary || FloatFastPath.IsOrdinary(a)) && (TOperation.IsExact || FloatFastPath.IsOpen(cpu.Mxcsr)))
+        {
+            result = TOperation.Apply(a, b);
+            if (TOperation.IsExact || FloatFastPath.IsOrdinary(result))
+            {
+                return true;
+            }
+        }
+
+        bool done = TryExactly(ref cpu, vcpu, a, b);
+        result = CpuState.Result<T>(ref cpu);
+        return done;
+    }
+
+    /// <summary>Every lane; <see langword="false"/> when one raised an exception.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool TryApply(ref CpuState cpu, Vcpu vcpu, Vector128<T> a, Vector128<T> b, out Vector128<T> result)
+    {
+        if (FloatFastPath.IsOrdinary(b) && (TOperation.IsUnary || FloatFastPath.IsOrdinary(a)) && (TOperation.IsExact || FloatFastPath.IsOpen(cpu.Mxcsr)))
+        {
+            result = TOperation.Apply(a, b);
+            if (TOperation.IsExact || FloatFastPath.IsOrdinary(result))
+            {
+                return true;
+            }
+        }
+
+        bool done = TryExactly(ref cpu, vcpu, a, b);
+        result = CpuState.Result<Vector128<T>>(ref cpu);
+        return done;
+    }
+
+    /// <summary>Every lane; <see langword="false"/> when one raised an exception.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool TryApply(ref CpuState cpu, Vcpu vcpu, Vector256<T> a, Vector256<T> b, out Vector256<T> result)
+    {
+        if (FloatFastPath.IsOrdinary(b) && (TOperation.IsUnary || FloatFastPath.IsOrdinary(a)) && (TOperation.IsExact || FloatFastPath.IsOpen(cpu.Mxcsr)))
+        {
+            result = TOperation.Apply(a, b);
+            if (TOperation.IsExact || FloatFastPath.IsOrdinary(result))
+            {
+                return true;
+            }
+        }
+
+        bool done = TryExactly(ref cpu, vcpu, a, b);
+        result = CpuState.Result<Vector256<T>>(ref cpu);
+        return done;
+    }
+
+    /// <summary>Leaves the result in <see cref="CpuState.Result"/>.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static bool TryExactly<TVector>(ref CpuState cpu, Vcpu vcpu, TVector a, TVector b)
+        where TVector : unmanaged
+    {
+        FloatStatus status = new(cpu.Mxcsr);
+        ref TVector result = ref CpuState.Result<TVector>(ref cpu);
+        for (int i = 0; i < Lanes<TVector, T>.Count; i++)
+        {
+            Lanes<TVector, T>.At(ref result, i) = FloatLane<TOperation, T>.Apply(Lanes<TVector, T>.At(ref a, i), Lanes<TVector, T>.At(ref b, i), ref status);
+        }
+
+        return status.Commit(ref cpu, vcpu);
+    }
+}
+
+/// <summary>The elements of a vector, or of a single number, of whatever width.</summary>
+internal static unsafe class Lanes<TVector, T>
+    where TVector : unmanaged
+    where T : unmanaged
+{
+    /// <summary>How many there are.</summary>
+    public static int Count => sizeof(TVector) / sizeof(T);
+
+    /// <summary>One of them.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ref T At(ref TVector vector, int index) => ref Unsafe.Add(ref Unsafe.As<TVector, T>(ref vector), index);
+}
+
 /// <summary>ADDSD and its kin: the low lane.</summary>
 internal readonly struct ScalarFloat<TOperation, T> : ISseForm
     where TOperation : struct, IFloatOperation
@@ -227,31 +356,8 @@ internal readonly struct ScalarFloat<TOperation, T> : ISseForm
         where TPort : struct, IMemoryPort
         where TSource : struct, ISseSource
     {
-        if (!TSource.TryGet<TPort, T>(ref cpu, ref op, vcpu, out T b))
-        {
-            return false;
-        }
-
-        T a = TOperation.IsUnary ? b : CpuState.At<T>(ref cpu, op.Dst);
-        if (FloatFastPath.IsOrdinary(b) && (TOperation.IsUnary || FloatFastPath.IsOrdinary(a)) && (TOperation.IsExact || FloatFastPath.IsOpen(cpu.Mxcsr)))
-        {
-            T result = TOperation.Apply(a, b);
-            if (TOperation.IsExact || FloatFastPath.IsOrdinary(result))
-            {
-                CpuState.At<T>(ref cpu, op.Dst) = result;
-                return true;
-            }
-        }
-
-        return Exact(ref cpu, ref op, vcpu, a, b);
-    }
-
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    private static bool Exact(ref CpuState cpu, ref Op op, Vcpu vcpu, T a, T b)
-    {
-        FloatStatus status = new(cpu.Mxcsr);
-        T result = FloatLane<TOperation, T>.Apply(a, b, ref status);
-        if (!status.Commit(ref cpu, vcpu))
+        if (!TSource.TryGet<TPort, T>(ref cpu, ref op, vcpu, out T b)
+            || !FloatArithmetic<TOperation, T>.TryApply(ref cpu, vcpu, TOperation.IsUnary ? b : CpuState.At<T>(ref cpu, op.Dst), b, out T result))
         {
             return false;
         }
@@ -278,30 +384,7 @@ internal readonly struct PackedFloat<TOperation, T> : ISseForm
         }
 
         Vector128<T> a = TOperation.IsUnary ? b : CpuState.At<Vector128<T>>(ref cpu, op.Dst);
-        if (FloatFastPath.IsOrdinary(b) && (TOperation.IsUnary || FloatFastPath.IsOrdinary(a)) && (TOperation.IsExact || FloatFastPath.IsOpen(cpu.Mxcsr)))
-        {
-            Vector128<T> result = TOperation.Apply(a, b);
-            if (TOperation.IsExact || FloatFastPath.IsOrdinary(result))
-            {
-                CpuState.At<Vector128<T>>(ref cpu, op.Dst) = result;
-                return true;
-            }
-        }
-
-        return Exact(ref cpu, ref op, vcpu, a, b);
-    }
-
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    private static bool Exact(ref CpuState cpu, ref Op op, Vcpu vcpu, Vector128<T> a, Vector128<T> b)
-    {
-        FloatStatus status = new(cpu.Mxcsr);
-        Vector128<T> result = default;
-        for (int i = 0; i < Vector128<T>.Count; i++)
-        {
-            result = result.WithElement(i, FloatLane<TOperation, T>.Apply(a[i], b[i], ref status));
-        }
-
-        if (!status.Commit(ref cpu, vcpu))
+        if (!FloatArithmetic<TOperation, T>.TryApply(ref cpu, vcpu, a, b, out Vector128<T> result))
         {
             return false;
         }

@@ -10,6 +10,13 @@ internal interface IPackedOperation
     static abstract Vector128<byte> Apply(Vector128<byte> a, Vector128<byte> b);
 }
 
+/// <summary>A packed operation that knows a way for 256 bits at once; the others are applied to each half.</summary>
+internal interface IWideOperation : IPackedOperation
+{
+    /// <summary>As <see cref="IPackedOperation.Apply"/>.</summary>
+    static abstract Vector256<byte> Apply(Vector256<byte> a, Vector256<byte> b);
+}
+
 /// <summary>A packed instruction whose source is 128 bits.</summary>
 internal readonly struct Packed<TOperation> : ISseForm
     where TOperation : struct, IPackedOperation
@@ -32,137 +39,207 @@ internal readonly struct Packed<TOperation> : ISseForm
 }
 
 /// <summary>PAND, ANDPS, ANDPD.</summary>
-internal readonly struct PackedAnd : IPackedOperation
+internal readonly struct PackedAnd : IWideOperation
 {
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<byte> Apply(Vector128<byte> a, Vector128<byte> b) =>
         a & b;
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<byte> Apply(Vector256<byte> a, Vector256<byte> b) =>
+        a & b;
 }
 
 /// <summary>PANDN, ANDNPS, ANDNPD.</summary>
-internal readonly struct PackedAndNot : IPackedOperation
+internal readonly struct PackedAndNot : IWideOperation
 {
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<byte> Apply(Vector128<byte> a, Vector128<byte> b) =>
         ~a & b;
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<byte> Apply(Vector256<byte> a, Vector256<byte> b) =>
+        ~a & b;
 }
 
 /// <summary>POR, ORPS, ORPD.</summary>
-internal readonly struct PackedOr : IPackedOperation
+internal readonly struct PackedOr : IWideOperation
 {
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<byte> Apply(Vector128<byte> a, Vector128<byte> b) =>
         a | b;
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<byte> Apply(Vector256<byte> a, Vector256<byte> b) =>
+        a | b;
 }
 
 /// <summary>PXOR, XORPS, XORPD.</summary>
-internal readonly struct PackedXor : IPackedOperation
+internal readonly struct PackedXor : IWideOperation
 {
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<byte> Apply(Vector128<byte> a, Vector128<byte> b) =>
         a ^ b;
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<byte> Apply(Vector256<byte> a, Vector256<byte> b) =>
+        a ^ b;
 }
 
 /// <summary>PADDB to PADDQ.</summary>
-internal readonly struct PackedAdd<T> : IPackedOperation
+internal readonly struct PackedAdd<T> : IWideOperation
     where T : unmanaged
 {
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<byte> Apply(Vector128<byte> a, Vector128<byte> b) =>
         (a.As<byte, T>() + b.As<byte, T>()).AsByte();
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<byte> Apply(Vector256<byte> a, Vector256<byte> b) =>
+        (a.As<byte, T>() + b.As<byte, T>()).AsByte();
 }
 
 /// <summary>PSUBB to PSUBQ.</summary>
-internal readonly struct PackedSubtract<T> : IPackedOperation
+internal readonly struct PackedSubtract<T> : IWideOperation
     where T : unmanaged
 {
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<byte> Apply(Vector128<byte> a, Vector128<byte> b) =>
         (a.As<byte, T>() - b.As<byte, T>()).AsByte();
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<byte> Apply(Vector256<byte> a, Vector256<byte> b) =>
+        (a.As<byte, T>() - b.As<byte, T>()).AsByte();
 }
 
 /// <summary>PADDSB, PADDUSB and their word forms.</summary>
-internal readonly struct PackedAddSaturated<T> : IPackedOperation
+internal readonly struct PackedAddSaturated<T> : IWideOperation
     where T : unmanaged
 {
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<byte> Apply(Vector128<byte> a, Vector128<byte> b) =>
         Vector128.AddSaturate(a.As<byte, T>(), b.As<byte, T>()).AsByte();
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<byte> Apply(Vector256<byte> a, Vector256<byte> b) =>
+        Vector256.AddSaturate(a.As<byte, T>(), b.As<byte, T>()).AsByte();
 }
 
 /// <summary>PSUBSB, PSUBUSB and their word forms.</summary>
-internal readonly struct PackedSubtractSaturated<T> : IPackedOperation
+internal readonly struct PackedSubtractSaturated<T> : IWideOperation
     where T : unmanaged
 {
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<byte> Apply(Vector128<byte> a, Vector128<byte> b) =>
         Vector128.SubtractSaturate(a.As<byte, T>(), b.As<byte, T>()).AsByte();
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<byte> Apply(Vector256<byte> a, Vector256<byte> b) =>
+        Vector256.SubtractSaturate(a.As<byte, T>(), b.As<byte, T>()).AsByte();
 }
 
 /// <summary>PMINSW and PMINUB.</summary>
-internal readonly struct PackedMinimum<T> : IPackedOperation
+internal readonly struct PackedMinimum<T> : IWideOperation
     where T : unmanaged
 {
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<byte> Apply(Vector128<byte> a, Vector128<byte> b) =>
         Vector128.Min(a.As<byte, T>(), b.As<byte, T>()).AsByte();
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<byte> Apply(Vector256<byte> a, Vector256<byte> b) =>
+        Vector256.Min(a.As<byte, T>(), b.As<byte, T>()).AsByte();
 }
 
 /// <summary>PMAXSW and PMAXUB.</summary>
-internal readonly struct PackedMaximum<T> : IPackedOperation
+internal readonly struct PackedMaximum<T> : IWideOperation
     where T : unmanaged
 {
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<byte> Apply(Vector128<byte> a, Vector128<byte> b) =>
         Vector128.Max(a.As<byte, T>(), b.As<byte, T>()).AsByte();
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<byte> Apply(Vector256<byte> a, Vector256<byte> b) =>
+        Vector256.Max(a.As<byte, T>(), b.As<byte, T>()).AsByte();
 }
 
 /// <summary>PCMPEQB to PCMPEQD.</summary>
-internal readonly struct PackedEqual<T> : IPackedOperation
+internal readonly struct PackedEqual<T> : IWideOperation
     where T : unmanaged
 {
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<byte> Apply(Vector128<byte> a, Vector128<byte> b) =>
         Vector128.Equals(a.As<byte, T>(), b.As<byte, T>()).AsByte();
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<byte> Apply(Vector256<byte> a, Vector256<byte> b) =>
+        Vector256.Equals(a.As<byte, T>(), b.As<byte, T>()).AsByte();
 }
 
 /// <summary>PCMPGTB to PCMPGTD.</summary>
-internal readonly struct PackedGreater<T> : IPackedOperation
+internal readonly struct PackedGreater<T> : IWideOperation
     where T : unmanaged
 {
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<byte> Apply(Vector128<byte> a, Vector128<byte> b) =>
         Vector128.GreaterThan(a.As<byte, T>(), b.As<byte, T>()).AsByte();
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<byte> Apply(Vector256<byte> a, Vector256<byte> b) =>
+        Vector256.GreaterThan(a.As<byte, T>(), b.As<byte, T>()).AsByte();
 }
 
 /// <summary>PAVGB and PAVGW: (a + b + 1) / 2.</summary>
-internal readonly struct PackedAverage<T> : IPackedOperation
+internal readonly struct PackedAverage<T> : IWideOperation
     where T : unmanaged
 {
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<byte> Apply(Vector128<byte> a, Vector128<byte> b) =>
         ((a.As<byte, T>() | b.As<byte, T>()) - ((a.As<byte, T>() ^ b.As<byte, T>()) >>> 1)).AsByte();
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<byte> Apply(Vector256<byte> a, Vector256<byte> b) =>
+        ((a.As<byte, T>() | b.As<byte, T>()) - ((a.As<byte, T>() ^ b.As<byte, T>()) >>> 1)).AsByte();
 }
 
 /// <summary>PMULLW.</summary>
-internal readonly struct PackedMultiplyLow : IPackedOperation
+internal readonly struct PackedMultiplyLow : IWideOperation
 {
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<byte> Apply(Vector128<byte> a, Vector128<byte> b) =>
+        (a.AsInt16() * b.AsInt16()).AsByte();
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<byte> Apply(Vector256<byte> a, Vector256<byte> b) =>
         (a.AsInt16() * b.AsInt16()).AsByte();
 }
 
@@ -193,7 +270,7 @@ internal readonly struct PackedMultiplyHighUnsigned : IPackedOperation
 }
 
 /// <summary>PMULUDQ.</summary>
-internal readonly struct PackedMultiplyEven : IPackedOperation
+internal readonly struct PackedMultiplyEven : IWideOperation
 {
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -202,10 +279,18 @@ internal readonly struct PackedMultiplyEven : IPackedOperation
         Vector128<ulong> mask = Vector128.Create((ulong)uint.MaxValue);
         return ((a.AsUInt64() & mask) * (b.AsUInt64() & mask)).AsByte();
     }
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<byte> Apply(Vector256<byte> a, Vector256<byte> b)
+    {
+        Vector256<ulong> mask = Vector256.Create((ulong)uint.MaxValue);
+        return ((a.AsUInt64() & mask) * (b.AsUInt64() & mask)).AsByte();
+    }
 }
 
 /// <summary>PMADDWD: the sums of neighbouring products.</summary>
-internal readonly struct PackedMultiplyAdd : IPackedOperation
+internal readonly struct PackedMultiplyAdd : IWideOperation
 {
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -213,6 +298,15 @@ internal readonly struct PackedMultiplyAdd : IPackedOperation
     {
         Vector128<int> even = (a.AsInt32() << 16 >> 16) * (b.AsInt32() << 16 >> 16);
         Vector128<int> odd = (a.AsInt32() >> 16) * (b.AsInt32() >> 16);
+        return (even + odd).AsByte();
+    }
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<byte> Apply(Vector256<byte> a, Vector256<byte> b)
+    {
+        Vector256<int> even = (a.AsInt32() << 16 >> 16) * (b.AsInt32() << 16 >> 16);
+        Vector256<int> odd = (a.AsInt32() >> 16) * (b.AsInt32() >> 16);
         return (even + odd).AsByte();
     }
 }

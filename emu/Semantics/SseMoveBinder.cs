@@ -47,7 +47,8 @@ internal static class SseMoveBinder<TPort>
             case Mnemonic.Pmovmskb:
                 return OpBinder<TPort>.Straight<SseSignMask<byte>>(ref op);
             case Mnemonic.Maskmovdqu:
-                return MaskedStore(i, ref op);
+                LayOutMaskedStore(i, ref op);
+                return OpBinder<TPort>.Straight<SseMaskedStore>(ref op);
             case Mnemonic.Ldmxcsr:
                 return OpBinder<TPort>.Straight<LoadMxcsr>(ref op);
             case Mnemonic.Stmxcsr:
@@ -83,16 +84,20 @@ internal static class SseMoveBinder<TPort>
             : OpBinder<TPort>.Straight<SseToGeneral<T>>(ref op);
     }
 
-    private static BindKind MaskedStore(in Instruction i, ref Op op)
+    /// <summary>MASKMOVDQU and MASKMOVQ name memory by RDI alone, as their first operand.</summary>
+    public static void LayOutMaskedStore(in Instruction i, ref Op op)
     {
-        bool narrow = i.Op0Kind == OpKind.MemorySegEDI;
         op.Base = OperandLayout.OffsetOf(Register.RDI);
         op.Segment = (byte)(i.MemorySegment - Register.ES);
-        op.Flags |= narrow ? OpFlags.Address32 : 0;
+        op.Flags |= i.Op0Kind switch
+        {
+            OpKind.MemorySegEDI => OpFlags.Address32,
+            OpKind.MemorySegDI => OpFlags.Address16,
+            _ => OpFlags.None,
+        };
         op.Flags |= op.Segment == SegmentIndex.Ss ? OpFlags.Stack : 0;
         op.Dst = OperandLayout.OffsetOf(i.Op1Register);
         op.Src = OperandLayout.OffsetOf(i.Op2Register);
-        return OpBinder<TPort>.Straight<SseMaskedStore>(ref op);
     }
 
     private static BindKind Shuffle(in Instruction i, ref Op op) => i.Mnemonic switch

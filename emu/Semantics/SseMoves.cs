@@ -90,8 +90,8 @@ internal readonly struct HighLane : ISseLane
     public static int Offset => sizeof(ulong);
 }
 
-/// <summary>Every store: a register's low end, or its upper half, to memory. Sixteen bytes must be aligned where asked.</summary>
-internal readonly struct SseStore<T, TAddress, TLane, TAligned> : IInstruction
+/// <summary>Every store: a register's low end, or its upper half, to memory; on a multiple of its size where asked.</summary>
+internal readonly unsafe struct SseStore<T, TAddress, TLane, TAligned> : IInstruction
     where T : unmanaged
     where TAddress : struct, IAddress
     where TLane : struct, ISseLane
@@ -103,7 +103,7 @@ internal readonly struct SseStore<T, TAddress, TLane, TAligned> : IInstruction
         where TPort : struct, IMemoryPort
     {
         ulong gva = TAddress.Of(ref cpu, ref op);
-        if (TAligned.Value && (gva & 15) != 0)
+        if (TAligned.Value && !SseAlignment.IsAligned<TPort>(ref cpu, gva, sizeof(T)))
         {
             return SseAlignment.Refuse(vcpu, gva);
         }
@@ -140,26 +140,44 @@ internal readonly struct SseSignMask<T> : IInstruction
     }
 }
 
-/// <summary>MASKMOVDQU: the bytes whose mask byte has its sign bit set.</summary>
+/// <summary>MASKMOVDQU.</summary>
 internal readonly struct SseMaskedStore : IInstruction
 {
     /// <inheritdoc/>
     public static bool Execute<TPort>(ref CpuState cpu, ref Op op, Vcpu vcpu)
-        where TPort : struct, IMemoryPort
+        where TPort : struct, IMemoryPort =>
+        MaskedStore<TPort>.Execute(ref cpu, ref op, vcpu, Vector128<byte>.Count, CpuState.At<Vector128<byte>>(ref cpu, op.Src));
+}
+
+/// <summary>MASKMOVQ.</summary>
+internal readonly struct MmxMaskedStore : IInstruction
+{
+    /// <inheritdoc/>
+    public static bool Execute<TPort>(ref CpuState cpu, ref Op op, Vcpu vcpu)
+        where TPort : struct, IMemoryPort =>
+        MaskedStore<TPort>.Execute(ref cpu, ref op, vcpu, sizeof(ulong), Vector128.CreateScalar(CpuState.At<ulong>(ref cpu, op.Src)).AsByte());
+}
+
+/// <summary>Stores the bytes of <see cref="Op.Dst"/> whose mask byte has its sign bit set.</summary>
+internal static class MaskedStore<TPort>
+    where TPort : struct, IMemoryPort
+{
+    /// <summary>Stores them all or none; with a mask of zeros memory is not looked at.</summary>
+    public static bool Execute(ref CpuState cpu, ref Op op, Vcpu vcpu, int count, Vector128<byte> masks)
     {
         ulong gva = AnyAddress.Of(ref cpu, ref op);
-        uint mask = CpuState.At<Vector128<byte>>(ref cpu, op.Src).ExtractMostSignificantBits();
+        uint mask = masks.ExtractMostSignificantBits();
         if (mask == 0)
         {
             return true;
         }
 
-        if (!TPort.ProbeWrite(ref cpu, vcpu, gva, Vector128<byte>.Count))
+        if (!TPort.ProbeWrite(ref cpu, vcpu, gva, count))
         {
             return false;
         }
 
-        for (int i = 0; i < Vector128<byte>.Count; i++)
+        for (int i = 0; i < count; i++)
         {
             if ((mask >> i & 1) != 0 && !TPort.Write(ref cpu, vcpu, gva + (ulong)i, CpuState.At<byte>(ref cpu, op.Dst + i)))
             {

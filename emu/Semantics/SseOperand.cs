@@ -34,7 +34,7 @@ internal readonly struct SseRegister : ISseSource
     }
 }
 
-/// <summary>Memory; an operand of 16 bytes must be aligned.</summary>
+/// <summary>Memory; an operand of 16 bytes or more must be on a multiple of its size.</summary>
 internal readonly struct SseMemory<TAddress> : ISseSource
     where TAddress : struct, IAddress
 {
@@ -45,7 +45,7 @@ internal readonly struct SseMemory<TAddress> : ISseSource
         where T : unmanaged
     {
         ulong gva = TAddress.Of(ref cpu, ref op);
-        if (sizeof(T) == 16 && (gva & 15) != 0)
+        if (sizeof(T) >= 16 && !SseAlignment.IsAligned<TPort>(ref cpu, gva, sizeof(T)))
         {
             value = default;
             return SseAlignment.Refuse(vcpu, gva);
@@ -68,6 +68,11 @@ internal readonly struct SseUnaligned<TAddress> : ISseSource
 
 internal static class SseAlignment
 {
+    /// <summary>Whether the linear address is a multiple of a size, which is a power of 2.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool IsAligned<TPort>(ref CpuState cpu, ulong gva, int size = 16)
+        where TPort : struct, IMemoryPort => ((TPort.IsSegmented ? SegmentedAddress.Linear(ref cpu, gva) : gva) & (ulong)(size - 1)) == 0;
+
     /// <summary>#GP(0) for an operand that is not on a multiple of its size (SDM Vol. 1, 4.1.1 and Vol. 2A, table 2-21).</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
     public static bool Refuse(Vcpu vcpu, ulong gva) =>

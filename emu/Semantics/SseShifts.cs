@@ -8,6 +8,9 @@ internal interface IPackedShift
 {
     /// <summary>The lanes shifted.</summary>
     static abstract Vector128<byte> Apply(Vector128<byte> value, ulong count);
+
+    /// <summary>The lanes shifted; a shift of whole vectors takes each half by itself.</summary>
+    static abstract Vector256<byte> Apply(Vector256<byte> value, ulong count);
 }
 
 /// <summary>PSLLW, PSLLD, PSLLQ.</summary>
@@ -18,6 +21,11 @@ internal readonly unsafe struct PackedShiftLeft<T> : IPackedShift
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<byte> Apply(Vector128<byte> value, ulong count) =>
         count >= (ulong)(8 * sizeof(T)) ? Vector128<byte>.Zero : (value.As<byte, T>() << (int)count).AsByte();
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<byte> Apply(Vector256<byte> value, ulong count) =>
+        count >= (ulong)(8 * sizeof(T)) ? Vector256<byte>.Zero : (value.As<byte, T>() << (int)count).AsByte();
 }
 
 /// <summary>PSRLW, PSRLD, PSRLQ.</summary>
@@ -28,6 +36,11 @@ internal readonly unsafe struct PackedShiftRight<T> : IPackedShift
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<byte> Apply(Vector128<byte> value, ulong count) =>
         count >= (ulong)(8 * sizeof(T)) ? Vector128<byte>.Zero : (value.As<byte, T>() >>> (int)count).AsByte();
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<byte> Apply(Vector256<byte> value, ulong count) =>
+        count >= (ulong)(8 * sizeof(T)) ? Vector256<byte>.Zero : (value.As<byte, T>() >>> (int)count).AsByte();
 }
 
 /// <summary>PSRAW, PSRAD; <typeparamref name="T"/> is signed.</summary>
@@ -38,6 +51,11 @@ internal readonly unsafe struct PackedShiftArithmetic<T> : IPackedShift
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<byte> Apply(Vector128<byte> value, ulong count) =>
         (value.As<byte, T>() >> (int)Math.Min(count, (ulong)((8 * sizeof(T)) - 1))).AsByte();
+
+    /// <inheritdoc/>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<byte> Apply(Vector256<byte> value, ulong count) =>
+        (value.As<byte, T>() >> (int)Math.Min(count, (ulong)((8 * sizeof(T)) - 1))).AsByte();
 }
 
 /// <summary>PSLLDQ.</summary>
@@ -46,6 +64,10 @@ internal readonly struct WholeShiftLeft : IPackedShift
     /// <inheritdoc/>
     public static Vector128<byte> Apply(Vector128<byte> value, ulong count) =>
         count >= 16 ? Vector128<byte>.Zero : Unsafe.BitCast<UInt128, Vector128<byte>>(Unsafe.BitCast<Vector128<byte>, UInt128>(value) << (8 * (int)count));
+
+    /// <inheritdoc/>
+    public static Vector256<byte> Apply(Vector256<byte> value, ulong count) =>
+        Vector256.Create(Apply(value.GetLower(), count), Apply(value.GetUpper(), count));
 }
 
 /// <summary>PSRLDQ.</summary>
@@ -54,6 +76,10 @@ internal readonly struct WholeShiftRight : IPackedShift
     /// <inheritdoc/>
     public static Vector128<byte> Apply(Vector128<byte> value, ulong count) =>
         count >= 16 ? Vector128<byte>.Zero : Unsafe.BitCast<UInt128, Vector128<byte>>(Unsafe.BitCast<Vector128<byte>, UInt128>(value) >> (8 * (int)count));
+
+    /// <inheritdoc/>
+    public static Vector256<byte> Apply(Vector256<byte> value, ulong count) =>
+        Vector256.Create(Apply(value.GetLower(), count), Apply(value.GetUpper(), count));
 }
 
 /// <summary>A shift by an immediate.</summary>

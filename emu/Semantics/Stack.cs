@@ -4,7 +4,7 @@ using Iced.Intel;
 
 namespace Quadwalk.Emulation;
 
-/// <summary>Binds PUSH, POP, PUSHF, POPF, ENTER and LEAVE; segment registers are popped elsewhere.</summary>
+/// <summary>Binds PUSH, POP, PUSHA, POPA, PUSHF, POPF, ENTER and LEAVE; segment registers are popped elsewhere.</summary>
 internal static class StackBinder<TPort>
     where TPort : struct, IMemoryPort
 {
@@ -12,62 +12,141 @@ internal static class StackBinder<TPort>
     public static BindKind Bind(in Instruction i, ref Op op)
     {
         op.Flags |= OpFlags.ImplicitStack;
-        bool narrow = i.StackPointerIncrement is 2 or -2;
+        return Math.Abs(i.StackPointerIncrement) switch
+        {
+            2 => Bind<ushort>(i, ref op),
+            4 => Bind<uint>(i, ref op),
+            8 => Bind<ulong>(i, ref op),
+            _ => BindFrame(i, ref op),
+        };
+    }
+
+    private static BindKind Bind<T>(in Instruction i, ref Op op)
+        where T : unmanaged, IBinaryInteger<T>
+    {
         switch (i.Mnemonic)
         {
             case Mnemonic.Push when i.Op0Kind == OpKind.Register && i.Op0Register.IsGPR():
-                return narrow ? OpBinder<TPort>.Straight<PushReg<ushort>>(ref op) : OpBinder<TPort>.Straight<PushReg<ulong>>(ref op);
+                return OpBinder<TPort>.Straight<PushReg<T>>(ref op);
             case Mnemonic.Push when i.Op0Kind == OpKind.Register:
                 op.Src = (ushort)(i.Op0Register - Register.ES);
-                return narrow ? OpBinder<TPort>.Straight<PushSegment<ushort>>(ref op) : OpBinder<TPort>.Straight<PushSegment<ulong>>(ref op);
+                return OpBinder<TPort>.Straight<PushSegment<T>>(ref op);
             case Mnemonic.Push when i.Op0Kind == OpKind.Memory:
-                return narrow ? OpBinder<TPort>.Straight<PushMem<ushort>>(ref op) : OpBinder<TPort>.Straight<PushMem<ulong>>(ref op);
+                return OpBinder<TPort>.Straight<PushMem<T>>(ref op);
             case Mnemonic.Push:
-                return narrow ? OpBinder<TPort>.Straight<PushImm<ushort>>(ref op) : OpBinder<TPort>.Straight<PushImm<ulong>>(ref op);
+                return OpBinder<TPort>.Straight<PushImm<T>>(ref op);
             case Mnemonic.Pop when i.Op0Kind == OpKind.Register && i.Op0Register.IsGPR():
-                return narrow ? OpBinder<TPort>.Straight<PopReg<ushort>>(ref op) : OpBinder<TPort>.Straight<PopReg<ulong>>(ref op);
+                return OpBinder<TPort>.Straight<PopReg<T>>(ref op);
             case Mnemonic.Pop when i.Op0Kind == OpKind.Memory:
-                return narrow ? OpBinder<TPort>.Straight<PopMem<ushort>>(ref op) : OpBinder<TPort>.Straight<PopMem<ulong>>(ref op);
-            case Mnemonic.Pushfq:
-                return OpBinder<TPort>.Straight<PushFlags<ulong>>(ref op);
-            case Mnemonic.Pushf:
-                return OpBinder<TPort>.Straight<PushFlags<ushort>>(ref op);
-            case Mnemonic.Popfq:
-                return OpBinder<TPort>.Serializing<PopFlags<ulong>>(ref op);
-            case Mnemonic.Popf:
-                return OpBinder<TPort>.Serializing<PopFlags<ushort>>(ref op);
-            case Mnemonic.Leave:
-                op.Flags |= OpFlags.Stack;
-                return i.Code == Code.Leavew ? OpBinder<TPort>.Straight<Leave<ushort>>(ref op) : OpBinder<TPort>.Straight<Leave<ulong>>(ref op);
-            case Mnemonic.Enter:
-                op.Flags |= OpFlags.Stack;
-                op.Immediate = i.Immediate16;
-                op.Scale = i.Immediate8_2nd;
-                return i.Code == Code.Enterw_imm16_imm8 ? OpBinder<TPort>.Straight<Enter<ushort>>(ref op) : OpBinder<TPort>.Straight<Enter<ulong>>(ref op);
+                return OpBinder<TPort>.Straight<PopMem<T>>(ref op);
+            case Mnemonic.Pushfq or Mnemonic.Pushfd or Mnemonic.Pushf:
+                return OpBinder<TPort>.Straight<PushFlags<T>>(ref op);
+            case Mnemonic.Popfq or Mnemonic.Popfd or Mnemonic.Popf:
+                return OpBinder<TPort>.Serializing<PopFlags<T>>(ref op);
+            default:
+                return BindFrame(i, ref op);
+        }
+    }
+
+    private static BindKind BindFrame(in Instruction i, ref Op op)
+    {
+        switch (i.Code)
+        {
+            case Code.Leavew:
+                return Leave<ushort>(ref op);
+            case Code.Leaved:
+                return Leave<uint>(ref op);
+            case Code.Leaveq:
+                return Leave<ulong>(ref op);
+            case Code.Enterw_imm16_imm8:
+                return Enter<ushort>(i, ref op);
+            case Code.Enterd_imm16_imm8:
+                return Enter<uint>(i, ref op);
+            case Code.Enterq_imm16_imm8:
+                return Enter<ulong>(i, ref op);
+            case Code.Pushaw:
+                return OpBinder<TPort>.Straight<PushAll<ushort>>(ref op);
+            case Code.Pushad:
+                return OpBinder<TPort>.Straight<PushAll<uint>>(ref op);
+            case Code.Popaw:
+                return OpBinder<TPort>.Straight<PopAll<ushort>>(ref op);
+            case Code.Popad:
+                return OpBinder<TPort>.Straight<PopAll<uint>>(ref op);
             default:
                 return BindKind.Unsupported;
         }
     }
+
+    private static BindKind Leave<T>(ref Op op)
+        where T : unmanaged, IBinaryInteger<T>
+    {
+        op.Flags |= OpFlags.Stack;
+        return OpBinder<TPort>.Straight<Leave<T>>(ref op);
+    }
+
+    private static BindKind Enter<T>(in Instruction i, ref Op op)
+        where T : unmanaged, IBinaryInteger<T>
+    {
+        op.Flags |= OpFlags.Stack;
+        op.Immediate = i.Immediate16;
+        op.Scale = i.Immediate8_2nd;
+        return OpBinder<TPort>.Straight<Enter<T>>(ref op);
+    }
 }
 
-/// <summary>The stack as instructions use it in 64-bit mode: RSP, whole.</summary>
+/// <summary>
+/// The stack as instructions use it: in 64-bit mode RSP, whole; elsewhere SS with ESP or SP, as B of SS says (SDM Vol. 1, 6.2).
+/// </summary>
 internal static class Stack
 {
+    /// <summary>The stack pointer.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ulong Pointer<TPort>(ref CpuState cpu)
+        where TPort : struct, IMemoryPort =>
+        TPort.IsSegmented ? Masked(ref cpu, cpu.Gpr[GeneralRegister.Rsp]) : cpu.Gpr[GeneralRegister.Rsp];
+
+    /// <summary>The address of a place on the stack, as the port takes it; a pointer that was moved beyond an end wraps.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ulong Address<TPort>(ref CpuState cpu, ulong pointer)
+        where TPort : struct, IMemoryPort =>
+        TPort.IsSegmented ? SegmentedAddress.Of(SegmentIndex.Ss, Masked(ref cpu, pointer)) : pointer;
+
+    /// <summary>Writes the stack pointer: SP leaves the bits above it alone.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void SetPointer<TPort>(ref CpuState cpu, ulong pointer)
+        where TPort : struct, IMemoryPort
+    {
+        cpu.Gpr[GeneralRegister.Rsp] = Moved<TPort>(ref cpu, pointer);
+    }
+
+    /// <summary>What RSP holds once the stack pointer is moved.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ulong Moved<TPort>(ref CpuState cpu, ulong pointer)
+        where TPort : struct, IMemoryPort =>
+        !TPort.IsSegmented ? pointer
+        : Is32Bit(ref cpu) ? (uint)pointer
+        : (cpu.Gpr[GeneralRegister.Rsp] & ~(ulong)ushort.MaxValue) | (ushort)pointer;
+
+    /// <summary>Whether a stack segment is used with ESP.</summary>
+    public static bool Is32Bit(ref CpuState cpu) => (cpu.Segments[SegmentIndex.Ss].Attributes & DescriptorBits.Default32) != 0;
+
     /// <summary>Pushes a value.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static unsafe bool Push<TPort, T>(ref CpuState cpu, Vcpu vcpu, T value)
         where TPort : struct, IMemoryPort
         where T : unmanaged
     {
-        ulong top = cpu.Gpr[GeneralRegister.Rsp] - (ulong)sizeof(T);
-        if (!TPort.Write(ref cpu, vcpu, top, value))
+        ulong top = Pointer<TPort>(ref cpu) - (ulong)sizeof(T);
+        if (!TPort.Write(ref cpu, vcpu, Address<TPort>(ref cpu, top), value))
         {
             return false;
         }
 
-        cpu.Gpr[GeneralRegister.Rsp] = top;
+        SetPointer<TPort>(ref cpu, top);
         return true;
     }
+
+    private static uint Masked(ref CpuState cpu, ulong pointer) => Is32Bit(ref cpu) ? (uint)pointer : (ushort)pointer;
 }
 
 /// <summary>PUSH of a general register.</summary>
@@ -117,13 +196,13 @@ internal readonly struct PopReg<T> : IInstruction
     public static unsafe bool Execute<TPort>(ref CpuState cpu, ref Op op, Vcpu vcpu)
         where TPort : struct, IMemoryPort
     {
-        ulong top = cpu.Gpr[GeneralRegister.Rsp];
-        if (!TPort.Read(ref cpu, vcpu, top, out T value))
+        ulong top = Stack.Pointer<TPort>(ref cpu);
+        if (!TPort.Read(ref cpu, vcpu, Stack.Address<TPort>(ref cpu, top), out T value))
         {
             return false;
         }
 
-        cpu.Gpr[GeneralRegister.Rsp] = top + (ulong)sizeof(T);
+        Stack.SetPointer<TPort>(ref cpu, top + (ulong)sizeof(T));
         CpuState.Set(ref cpu, op.Dst, value);
         return true;
     }
@@ -137,34 +216,42 @@ internal readonly struct PopMem<T> : IInstruction
     public static unsafe bool Execute<TPort>(ref CpuState cpu, ref Op op, Vcpu vcpu)
         where TPort : struct, IMemoryPort
     {
-        ulong top = cpu.Gpr[GeneralRegister.Rsp];
-        if (!TPort.Read(ref cpu, vcpu, top, out T value))
+        ulong top = Stack.Pointer<TPort>(ref cpu);
+        if (!TPort.Read(ref cpu, vcpu, Stack.Address<TPort>(ref cpu, top), out T value))
         {
             return false;
         }
 
-        cpu.Gpr[GeneralRegister.Rsp] = top + (ulong)sizeof(T);
+        Stack.SetPointer<TPort>(ref cpu, top + (ulong)sizeof(T));
         if (TPort.Write(ref cpu, vcpu, AnyAddress.Of(ref cpu, ref op), value))
         {
             return true;
         }
 
-        cpu.Gpr[GeneralRegister.Rsp] = top;
+        Stack.SetPointer<TPort>(ref cpu, top);
         return false;
     }
 }
 
-/// <summary>PUSHF and PUSHFQ: VM and RF are pushed as 0.</summary>
+/// <summary>The privilege of PUSHF and POPF in virtual-8086 mode (SDM Vol. 3B, 22.2.8).</summary>
+internal static class FlagsOnStack
+{
+    /// <summary>Whether IOPL allows them; false with #GP(0) recorded.</summary>
+    public static bool Allowed(ref CpuState cpu, Vcpu vcpu) =>
+        (cpu.SystemFlags & Rflags.VM) == 0 || (cpu.SystemFlags & Rflags.Iopl) == Rflags.Iopl || vcpu.RaiseGP(FaultRule.IoPermission);
+}
+
+/// <summary>PUSHF, PUSHFD and PUSHFQ: VM and RF are pushed as 0.</summary>
 internal readonly struct PushFlags<T> : IInstruction
     where T : unmanaged, IBinaryInteger<T>
 {
     /// <inheritdoc/>
     public static bool Execute<TPort>(ref CpuState cpu, ref Op op, Vcpu vcpu)
         where TPort : struct, IMemoryPort =>
-        Stack.Push<TPort, T>(ref cpu, vcpu, T.CreateTruncating(vcpu.Rflags & ~(Rflags.VM | Rflags.RF)));
+        FlagsOnStack.Allowed(ref cpu, vcpu) && Stack.Push<TPort, T>(ref cpu, vcpu, T.CreateTruncating(vcpu.Rflags & ~(Rflags.VM | Rflags.RF)));
 }
 
-/// <summary>POPF and POPFQ: IOPL changes at CPL 0 only, IF where CPL is at most IOPL; RF is cleared.</summary>
+/// <summary>POPF, POPFD and POPFQ: IOPL changes at CPL 0 only, IF where CPL is at most IOPL; RF is cleared, and at CPL 0 VIF and VIP.</summary>
 internal readonly struct PopFlags<T> : ITerminator
     where T : unmanaged, IBinaryInteger<T>
 {
@@ -172,8 +259,8 @@ internal readonly struct PopFlags<T> : ITerminator
     public static unsafe BlockExit Execute<TPort>(ref CpuState cpu, ref Op op, Vcpu vcpu)
         where TPort : struct, IMemoryPort
     {
-        ulong top = cpu.Gpr[GeneralRegister.Rsp];
-        if (!TPort.Read(ref cpu, vcpu, top, out T popped))
+        ulong top = Stack.Pointer<TPort>(ref cpu);
+        if (!FlagsOnStack.Allowed(ref cpu, vcpu) || !TPort.Read(ref cpu, vcpu, Stack.Address<TPort>(ref cpu, top), out T popped))
         {
             return vcpu.PendingExit;
         }
@@ -182,8 +269,9 @@ internal readonly struct PopFlags<T> : ITerminator
         mask |= cpu.Cpl == 0 ? Rflags.Iopl : 0;
         mask |= cpu.Cpl <= (int)((cpu.SystemFlags & Rflags.Iopl) >> Rflags.IoplShift) ? Rflags.IF : 0;
         mask &= sizeof(T) == sizeof(ushort) ? ushort.MaxValue : ulong.MaxValue;
-        vcpu.Rflags = (vcpu.Rflags & ~(mask | Rflags.RF)) | (ulong.CreateTruncating(popped) & mask);
-        cpu.Gpr[GeneralRegister.Rsp] = top + (ulong)sizeof(T);
+        ulong cleared = Rflags.RF | (cpu.Cpl == 0 && sizeof(T) != sizeof(ushort) ? Rflags.VIF | Rflags.VIP : 0);
+        vcpu.Rflags = (vcpu.Rflags & ~(mask | cleared)) | (ulong.CreateTruncating(popped) & mask);
+        Stack.SetPointer<TPort>(ref cpu, top + (ulong)sizeof(T));
         cpu.Rip = op.NextRip;
         return BlockExit.Branch;
     }
@@ -198,12 +286,12 @@ internal readonly struct Leave<T> : IInstruction
         where TPort : struct, IMemoryPort
     {
         ulong frame = cpu.Gpr[GeneralRegister.Rbp];
-        if (!TPort.Read(ref cpu, vcpu, frame, out T saved))
+        if (!TPort.Read(ref cpu, vcpu, Stack.Address<TPort>(ref cpu, frame), out T saved))
         {
             return false;
         }
 
-        cpu.Gpr[GeneralRegister.Rsp] = frame + (ulong)sizeof(T);
+        Stack.SetPointer<TPort>(ref cpu, frame + (ulong)sizeof(T));
         CpuState.Set(ref cpu, OperandLayout.Gpr + (GeneralRegister.Rbp * sizeof(ulong)), saved);
         return true;
     }
@@ -219,12 +307,21 @@ internal readonly struct Enter<T> : IInstruction
     {
         int level = op.Scale & 31;
         ulong size = (ulong)sizeof(T);
-        ulong stack = cpu.Gpr[GeneralRegister.Rsp];
+        ulong stack = Stack.Pointer<TPort>(ref cpu);
         ulong frame = stack - size;
+        ulong frameBase = Stack.Moved<TPort>(ref cpu, frame);
         ulong newStack = frame - (level > 0 ? (ulong)level * size : 0) - op.Immediate;
 
         // Nothing may have been pushed when a later access faults: look at all of the frame first.
-        if (!TPort.ProbeWrite(ref cpu, vcpu, stack - (size * (ulong)(level + 1)), (int)size * (level + 1)) || !TPort.ProbeWrite(ref cpu, vcpu, newStack, 1))
+        for (int i = 0; i <= level; i++)
+        {
+            if (!TPort.ProbeWrite(ref cpu, vcpu, Stack.Address<TPort>(ref cpu, frame - ((ulong)i * size)), sizeof(T)))
+            {
+                return false;
+            }
+        }
+
+        if (!TPort.ProbeWrite(ref cpu, vcpu, Stack.Address<TPort>(ref cpu, newStack), 1))
         {
             return false;
         }
@@ -233,32 +330,96 @@ internal readonly struct Enter<T> : IInstruction
         Span<T> links = stackalloc T[32];
         for (int i = 1; i < level; i++)
         {
-            if (!TPort.Read(ref cpu, vcpu, link - ((ulong)i * size), out links[i]))
+            if (!TPort.Read(ref cpu, vcpu, Stack.Address<TPort>(ref cpu, link - ((ulong)i * size)), out links[i]))
             {
                 return false;
             }
         }
 
-        if (!TPort.Write(ref cpu, vcpu, frame, T.CreateTruncating(link)))
+        if (!TPort.Write(ref cpu, vcpu, Stack.Address<TPort>(ref cpu, frame), T.CreateTruncating(link)))
         {
             return false;
         }
 
         for (int i = 1; i < level; i++)
         {
-            if (!TPort.Write(ref cpu, vcpu, frame - ((ulong)i * size), links[i]))
+            if (!TPort.Write(ref cpu, vcpu, Stack.Address<TPort>(ref cpu, frame - ((ulong)i * size)), links[i]))
             {
                 return false;
             }
         }
 
-        if (level > 0 && !TPort.Write(ref cpu, vcpu, frame - ((ulong)level * size), T.CreateTruncating(frame)))
+        if (level > 0 && !TPort.Write(ref cpu, vcpu, Stack.Address<TPort>(ref cpu, frame - ((ulong)level * size)), T.CreateTruncating(frameBase)))
         {
             return false;
         }
 
-        cpu.Gpr[GeneralRegister.Rsp] = newStack;
-        CpuState.Set(ref cpu, OperandLayout.Gpr + (GeneralRegister.Rbp * sizeof(ulong)), T.CreateTruncating(frame));
+        Stack.SetPointer<TPort>(ref cpu, newStack);
+        CpuState.Set(ref cpu, OperandLayout.Gpr + (GeneralRegister.Rbp * sizeof(ulong)), T.CreateTruncating(frameBase));
+        return true;
+    }
+}
+
+/// <summary>PUSHA and PUSHAD: EAX first, and ESP as it was.</summary>
+internal readonly struct PushAll<T> : IInstruction
+    where T : unmanaged, IBinaryInteger<T>
+{
+    /// <inheritdoc/>
+    public static unsafe bool Execute<TPort>(ref CpuState cpu, ref Op op, Vcpu vcpu)
+        where TPort : struct, IMemoryPort
+    {
+        ulong stack = Stack.Pointer<TPort>(ref cpu);
+        for (int i = 0; i < 8; i++)
+        {
+            if (!TPort.ProbeWrite(ref cpu, vcpu, Place<TPort>(ref cpu, stack, i), sizeof(T)))
+            {
+                return false;
+            }
+        }
+
+        for (int i = 0; i < 8; i++)
+        {
+            if (!TPort.Write(ref cpu, vcpu, Place<TPort>(ref cpu, stack, i), T.CreateTruncating(cpu.Gpr[i])))
+            {
+                return false;
+            }
+        }
+
+        Stack.SetPointer<TPort>(ref cpu, stack - (ulong)(8 * sizeof(T)));
+        return true;
+    }
+
+    private static unsafe ulong Place<TPort>(ref CpuState cpu, ulong stack, int register)
+        where TPort : struct, IMemoryPort => Stack.Address<TPort>(ref cpu, stack - (ulong)((register + 1) * sizeof(T)));
+}
+
+/// <summary>POPA and POPAD; what was pushed of ESP is skipped.</summary>
+internal readonly struct PopAll<T> : IInstruction
+    where T : unmanaged, IBinaryInteger<T>
+{
+    /// <inheritdoc/>
+    public static unsafe bool Execute<TPort>(ref CpuState cpu, ref Op op, Vcpu vcpu)
+        where TPort : struct, IMemoryPort
+    {
+        ulong stack = Stack.Pointer<TPort>(ref cpu);
+        Span<T> values = stackalloc T[8];
+        for (int i = 0; i < 8; i++)
+        {
+            if (!TPort.Read(ref cpu, vcpu, Stack.Address<TPort>(ref cpu, stack + (ulong)(i * sizeof(T))), out values[7 - i]))
+            {
+                return false;
+            }
+        }
+
+        for (int i = 0; i < 8; i++)
+        {
+            if (i != GeneralRegister.Rsp)
+            {
+                CpuState.Set(ref cpu, OperandLayout.Gpr + (i * sizeof(ulong)), values[i]);
+            }
+        }
+
+        Stack.SetPointer<TPort>(ref cpu, stack + (ulong)(8 * sizeof(T)));
         return true;
     }
 }

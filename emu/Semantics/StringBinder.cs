@@ -16,8 +16,8 @@ internal static class StringBinder<TPort>
         }
 
         op.Segment = (byte)(i.MemorySegment == Register.None ? SegmentIndex.Ds : i.MemorySegment - Register.ES);
-        op.Flags &= ~(OpFlags.Address32 | OpFlags.Stack);
-        op.Flags |= UsesAddress32(i) ? OpFlags.Address32 : 0;
+        op.Flags &= ~(OpFlags.Address32 | OpFlags.Address16 | OpFlags.Stack);
+        op.Flags |= AddressSize(i);
         return i.Mnemonic switch
         {
             Mnemonic.Movsb => Use<MoveString, byte>(ref op),
@@ -51,16 +51,19 @@ internal static class StringBinder<TPort>
             ? OpBinder<TPort>.Straight<StringOnce<TOperation, T>>(ref op)
             : OpBinder<TPort>.Straight<StringRepeated<TOperation, T>>(ref op);
 
-    private static bool UsesAddress32(in Instruction i)
+    private static OpFlags AddressSize(in Instruction i)
     {
         for (int operand = 0; operand < i.OpCount; operand++)
         {
-            if (i.GetOpKind(operand) is OpKind.MemorySegESI or OpKind.MemorySegEDI or OpKind.MemoryESEDI)
+            switch (i.GetOpKind(operand))
             {
-                return true;
+                case OpKind.MemorySegESI or OpKind.MemorySegEDI or OpKind.MemoryESEDI:
+                    return OpFlags.Address32;
+                case OpKind.MemorySegSI or OpKind.MemorySegDI or OpKind.MemoryESDI:
+                    return OpFlags.Address16;
             }
         }
 
-        return false;
+        return OpFlags.None;
     }
 }

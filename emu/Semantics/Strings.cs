@@ -32,15 +32,36 @@ internal interface IStringOperation
 /// <summary>The index registers of string instructions.</summary>
 internal static class StringIndex
 {
-    /// <summary>The linear address that RSI or ESI gives.</summary>
+    private const ulong PageOffset = 0xFFF;
+
+    /// <summary>The address that RSI, ESI or SI gives.</summary>
     public static ulong Source(ref CpuState cpu, ref Op op) =>
-        Masked(ref op, cpu.Gpr[GeneralRegister.Rsi]) + AnyAddress.SegmentBase(ref cpu, ref op);
+        AnyAddress.At(ref cpu, ref op, AnyAddress.Masked(ref op, cpu.Gpr[GeneralRegister.Rsi]));
 
-    /// <summary>The linear address that RDI or EDI gives; ES has no base in 64-bit mode and takes no override.</summary>
-    public static ulong Destination(ref CpuState cpu, ref Op op) => Masked(ref op, cpu.Gpr[GeneralRegister.Rdi]);
+    /// <summary>The address that RDI, EDI or DI gives in ES, which takes no override and has no base in 64-bit mode.</summary>
+    public static ulong Destination(ref CpuState cpu, ref Op op)
+    {
+        ulong offset = AnyAddress.Masked(ref op, cpu.Gpr[GeneralRegister.Rdi]);
+        return (op.Flags & OpFlags.Segmented) != 0 ? SegmentedAddress.Of(SegmentIndex.Es, (uint)offset) : offset;
+    }
 
-    /// <summary>A register as the address size sees it.</summary>
-    public static ulong Masked(ref Op op, ulong value) => (op.Flags & OpFlags.Address32) != 0 ? (uint)value : value;
+    /// <summary>Whether elements may go as runs: upward, without wrapping, and with pages where the offsets' pages are.</summary>
+    public static bool MayRun<TPort>(ref CpuState cpu, ref Op op)
+        where TPort : struct, IMemoryPort
+    {
+        if ((cpu.SystemFlags & Rflags.DF) != 0)
+        {
+            return false;
+        }
+
+        if (!TPort.IsSegmented)
+        {
+            return (op.Flags & OpFlags.Address32) == 0;
+        }
+
+        ulong bases = cpu.Segments[op.Segment].Base | cpu.Segments[SegmentIndex.Es].Base;
+        return (op.Flags & OpFlags.Address32) != 0 && (bases & PageOffset) == 0;
+    }
 
     /// <summary>Moves the index registers on by a number of elements, in the direction of DF.</summary>
     public static unsafe void Advance<TOperation, T>(ref CpuState cpu, ref Op op, ulong elements)
@@ -51,12 +72,12 @@ internal static class StringIndex
         distance = (cpu.SystemFlags & Rflags.DF) != 0 ? 0 - distance : distance;
         if (TOperation.UsesSource)
         {
-            cpu.Gpr[GeneralRegister.Rsi] = Masked(ref op, cpu.Gpr[GeneralRegister.Rsi] + distance);
+            AnyAddress.Store(ref cpu, ref op, GeneralRegister.Rsi, cpu.Gpr[GeneralRegister.Rsi] + distance);
         }
 
         if (TOperation.UsesDestination)
         {
-            cpu.Gpr[GeneralRegister.Rdi] = Masked(ref op, cpu.Gpr[GeneralRegister.Rdi] + distance);
+            AnyAddress.Store(ref cpu, ref op, GeneralRegister.Rdi, cpu.Gpr[GeneralRegister.Rdi] + distance);
         }
     }
 }
@@ -92,10 +113,11 @@ internal readonly struct StringRepeated<TOperation, T> : IInstruction
     public static bool Execute<TPort>(ref CpuState cpu, ref Op op, Vcpu vcpu)
         where TPort : struct, IMemoryPort
     {
+        bool stops = vcpu.Debug.StopsAtElements;
         int left = StringLimits.GiveWay;
         while (true)
         {
-            ulong count = StringIndex.Masked(ref op, cpu.Gpr[GeneralRegister.Rcx]);
+            ulong count = AnyAddress.Masked(ref op, cpu.Gpr[GeneralRegister.Rcx]);
             if (count == 0)
             {
                 return true;
@@ -104,14 +126,21 @@ internal readonly struct StringRepeated<TOperation, T> : IInstruction
             if (left == 0)
             {
                 cpu.Meter--;
-                vcpu.PendingExit = BlockExit.Restart;
+                vcpu.PendingExit = BlockExit.Repeat;
+                return false;
+            }
+
+            if (left < StringLimits.GiveWay && (stops || vcpu.NeedsAttention))
+            {
+                cpu.Meter -= (count & (StringLimits.GiveWay - 1)) == 0 ? 1UL : 0;
+                vcpu.PendingExit = BlockExit.Repeat;
                 return false;
             }
 
             ulong source = StringIndex.Source(ref cpu, ref op);
             ulong destination = StringIndex.Destination(ref cpu, ref op);
-            int done = (cpu.SystemFlags & Rflags.DF) == 0 && (op.Flags & OpFlags.Address32) == 0
-                ? TOperation.Run<TPort, T>(ref cpu, source, destination, (int)Math.Min(count, (ulong)left))
+            int done = StringIndex.MayRun<TPort>(ref cpu, ref op)
+                ? TOperation.Run<TPort, T>(ref cpu, source, destination, (int)Math.Min(count, stops ? 1UL : (ulong)left))
                 : 0;
             if (done == 0)
             {
@@ -126,7 +155,7 @@ internal readonly struct StringRepeated<TOperation, T> : IInstruction
             left -= done;
             cpu.Meter += (ulong)(done * TOperation.Accesses) << 32;
             StringIndex.Advance<TOperation, T>(ref cpu, ref op, (ulong)done);
-            cpu.Gpr[GeneralRegister.Rcx] = StringIndex.Masked(ref op, count - (ulong)done);
+            AnyAddress.Store(ref cpu, ref op, GeneralRegister.Rcx, count - (ulong)done);
             if (TOperation.Compares && cpu.Flags.ZF != ((op.Flags & OpFlags.Rep) != 0))
             {
                 return true;

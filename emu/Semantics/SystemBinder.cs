@@ -7,7 +7,7 @@ internal static class SystemBinder<TPort>
     where TPort : struct, IMemoryPort
 {
     /// <summary>Binds an instruction of this family, or answers <see cref="BindKind.Unsupported"/>.</summary>
-    public static BindKind Bind(in Instruction i, ref Op op)
+    public static BindKind Bind(in Instruction i, ref Op op, BlockMode mode)
     {
         switch (i.Mnemonic)
         {
@@ -46,11 +46,11 @@ internal static class SystemBinder<TPort>
                 return OpBinder<TPort>.Serializing<SysretToCompatibility>(ref op);
             case Mnemonic.Sysretq:
                 return OpBinder<TPort>.Serializing<Sysret>(ref op);
-            case Mnemonic.Pop or Mnemonic.Lfs or Mnemonic.Lgs or Mnemonic.Lss:
+            case Mnemonic.Pop or Mnemonic.Les or Mnemonic.Lds or Mnemonic.Lfs or Mnemonic.Lgs or Mnemonic.Lss:
                 return SegmentBinder<TPort>.Bind(i, ref op);
             case Mnemonic.Lgdt or Mnemonic.Lidt or Mnemonic.Sgdt or Mnemonic.Sidt or Mnemonic.Lldt or Mnemonic.Ltr
-                or Mnemonic.Sldt or Mnemonic.Str or Mnemonic.Smsw or Mnemonic.Lar or Mnemonic.Lsl or Mnemonic.Verr or Mnemonic.Verw:
-                return TableBinder<TPort>.Bind(i, ref op);
+                or Mnemonic.Sldt or Mnemonic.Str or Mnemonic.Smsw or Mnemonic.Lar or Mnemonic.Lsl or Mnemonic.Verr or Mnemonic.Verw or Mnemonic.Arpl:
+                return TableBinder<TPort>.Bind(i, ref op, mode);
             default:
                 return InterruptBinder<TPort>.Bind(i, ref op);
         }

@@ -6,15 +6,15 @@ internal static class FlatSegments
     private const uint Common = DescriptorBits.CodeOrData | DescriptorBits.Present | DescriptorBits.Granularity
         | DescriptorBits.Accessed | DescriptorBits.WritableOrReadable;
 
-    /// <summary>Loads CS for 64-bit code, SS, and CPL.</summary>
-    public static void Load(ref CpuState cpu, Vcpu vcpu, int code, int stack, int cpl)
+    /// <summary>Loads CS for 64-bit or 32-bit code, SS, and CPL.</summary>
+    public static void Load(ref CpuState cpu, Vcpu vcpu, int code, int stack, int cpl, bool compatibility = false)
     {
         uint privilege = (uint)cpl << DescriptorBits.DplShift;
         cpu.Segments[SegmentIndex.Cs] = new SegmentRegister
         {
             Selector = (ushort)code,
             Limit = uint.MaxValue,
-            Attributes = Common | DescriptorBits.Code | DescriptorBits.Code64 | privilege,
+            Attributes = Common | DescriptorBits.Code | (compatibility ? DescriptorBits.Default32 : DescriptorBits.Code64) | privilege,
         };
         cpu.Segments[SegmentIndex.Ss] = new SegmentRegister
         {
@@ -36,7 +36,7 @@ internal readonly struct Syscall : ITerminator
     public static BlockExit Execute<TPort>(ref CpuState cpu, ref Op op, Vcpu vcpu)
         where TPort : struct, IMemoryPort
     {
-        if ((cpu.Msr.Efer & Efer.SCE) == 0)
+        if ((cpu.Msr.Efer & Efer.SCE) == 0 || TPort.IsSegmented)
         {
             vcpu.Raise(ExceptionVector.InvalidOpcode, null, FaultRule.UndefinedOpcode);
             return BlockExit.Fault;
@@ -46,6 +46,7 @@ internal readonly struct Syscall : ITerminator
         cpu.Gpr[GeneralRegister.Rcx] = op.NextRip;
         cpu.Gpr[GeneralRegister.R11] = flags & ~Rflags.RF;
         vcpu.Rflags = flags & ~(cpu.Msr.Fmask | Rflags.RF);
+        vcpu.Debug.Stepping = (cpu.SystemFlags & Rflags.TF) != 0;
         int selectors = (int)(cpu.Msr.Star >> SelectorShift) & 0xFFFF;
         FlatSegments.Load(ref cpu, vcpu, selectors & ~3, selectors + 8, cpl: 0);
         cpu.Rip = cpu.Msr.Lstar;
@@ -59,7 +60,7 @@ internal static class SysretCheck
     /// <summary>SCE and CPL; false with the reason recorded.</summary>
     public static bool IsAllowed(ref CpuState cpu, Vcpu vcpu)
     {
-        if ((cpu.Msr.Efer & Efer.SCE) == 0)
+        if ((cpu.Msr.Efer & Efer.SCE) == 0 || !vcpu.Is64BitMode)
         {
             return vcpu.Raise(ExceptionVector.InvalidOpcode, null, FaultRule.UndefinedOpcode);
         }
@@ -88,7 +89,8 @@ internal readonly struct Sysret : ITerminator
             return BranchTarget.Refuse(vcpu, target);
         }
 
-        vcpu.Rflags = cpu.Gpr[GeneralRegister.R11] & ~Rflags.RF;
+        vcpu.Rflags = cpu.Gpr[GeneralRegister.R11] & ~(Rflags.RF | Rflags.VM);
+        vcpu.Debug.Stepping = (cpu.SystemFlags & Rflags.TF) != 0;
         int selectors = (int)(cpu.Msr.Star >> SelectorShift);
         FlatSegments.Load(ref cpu, vcpu, (selectors + 16) | 3, (selectors + 8) | 3, cpl: 3);
         cpu.Rip = target;
@@ -99,15 +101,21 @@ internal readonly struct Sysret : ITerminator
 /// <summary>SYSRET with a 32-bit operand: to compatibility mode.</summary>
 internal readonly struct SysretToCompatibility : ITerminator
 {
+    private const int SelectorShift = 48;
+
     /// <inheritdoc/>
     public static BlockExit Execute<TPort>(ref CpuState cpu, ref Op op, Vcpu vcpu)
         where TPort : struct, IMemoryPort
     {
-        if (SysretCheck.IsAllowed(ref cpu, vcpu))
+        if (!SysretCheck.IsAllowed(ref cpu, vcpu))
         {
-            vcpu.StopUnsupported("SYSRET to compatibility mode");
+            return vcpu.PendingExit;
         }
 
-        return vcpu.PendingExit;
+        vcpu.Rflags = cpu.Gpr[GeneralRegister.R11] & ~(Rflags.RF | Rflags.VM);
+        int selectors = (int)(cpu.Msr.Star >> SelectorShift);
+        FlatSegments.Load(ref cpu, vcpu, selectors | 3, (selectors + 8) | 3, cpl: 3, compatibility: true);
+        cpu.Rip = (uint)cpu.Gpr[GeneralRegister.Rcx];
+        return BlockExit.Branch;
     }
 }

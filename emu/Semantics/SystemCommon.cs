@@ -31,6 +31,18 @@ internal readonly struct Privileged<TInstruction> : IInstruction
         cpu.Cpl == 0 ? TInstruction.Execute<TPort>(ref cpu, ref op, vcpu) : vcpu.RaiseGP(FaultRule.Privileged);
 }
 
+/// <summary>An instruction that CR4.UMIP keeps from CPL above 0.</summary>
+internal readonly struct UserModePrevented<TInstruction> : IInstruction
+    where TInstruction : struct, IInstruction
+{
+    /// <inheritdoc/>
+    public static bool Execute<TPort>(ref CpuState cpu, ref Op op, Vcpu vcpu)
+        where TPort : struct, IMemoryPort =>
+        cpu.Cpl == 0 || (cpu.Cr4 & Cr4.UMIP) == 0
+            ? TInstruction.Execute<TPort>(ref cpu, ref op, vcpu)
+            : vcpu.RaiseGP(FaultRule.UserModePrevention);
+}
+
 /// <summary>What system instructions share.</summary>
 internal static class SystemOperand
 {

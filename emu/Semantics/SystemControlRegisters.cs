@@ -1,34 +1,12 @@
 namespace Quadwalk.Emulation;
 
-/// <summary>MOV to CR0 (SDM Vol. 3A, 2.5): bits 63:32 are refused, unknown ones below dropped.</summary>
+/// <summary>MOV to CR0.</summary>
 internal readonly struct WriteCr0 : IInstruction
 {
     /// <inheritdoc/>
     public static bool Execute<TPort>(ref CpuState cpu, ref Op op, Vcpu vcpu)
-        where TPort : struct, IMemoryPort => Set(ref cpu, vcpu, CpuState.At<ulong>(ref cpu, op.Src));
-
-    /// <summary>Changes CR0; 64-bit code cannot turn paging or protection off.</summary>
-    public static bool Set(ref CpuState cpu, Vcpu vcpu, ulong value)
-    {
-        bool cacheless = (value & (Cr0.NW | Cr0.CD)) == Cr0.NW;
-        if (value >> 32 != 0 || cacheless || (value & (Cr0.PG | Cr0.PE)) != (Cr0.PG | Cr0.PE))
-        {
-            return vcpu.RaiseGP(FaultRule.ReservedControlBits);
-        }
-
-        ulong before = cpu.Cr0;
-        cpu.Cr0 = (value & Cr0.Known) | Cr0.ET;
-        if (((before ^ cpu.Cr0) & (Cr0.PG | Cr0.WP)) != 0)
-        {
-            vcpu.FlushTlb();
-        }
-        else
-        {
-            vcpu.ContextChanged();
-        }
-
-        return true;
-    }
+        where TPort : struct, IMemoryPort =>
+        ControlRegisterRules.SetCr0(ref cpu, vcpu, ControlRegisterOperand.Get(ref cpu, vcpu, op.Src));
 }
 
 /// <summary>MOV to CR2.</summary>
@@ -38,61 +16,30 @@ internal readonly struct WriteCr2 : IInstruction
     public static bool Execute<TPort>(ref CpuState cpu, ref Op op, Vcpu vcpu)
         where TPort : struct, IMemoryPort
     {
-        cpu.Cr2 = CpuState.At<ulong>(ref cpu, op.Src);
+        cpu.Cr2 = ControlRegisterOperand.Get(ref cpu, vcpu, op.Src);
         return true;
     }
 }
 
-/// <summary>MOV to CR3: drops the translations that are not global.</summary>
+/// <summary>MOV to CR3.</summary>
 internal readonly struct WriteCr3 : IInstruction
 {
     /// <inheritdoc/>
     public static bool Execute<TPort>(ref CpuState cpu, ref Op op, Vcpu vcpu)
-        where TPort : struct, IMemoryPort
-    {
-        ulong value = CpuState.At<ulong>(ref cpu, op.Src);
-        if (value >> vcpu.Features.PhysicalAddressBits != 0)
-        {
-            return vcpu.RaiseGP(FaultRule.ReservedControlBits);
-        }
-
-        cpu.Cr3 = value;
-        vcpu.FlushTlbNonGlobal();
-        return true;
-    }
+        where TPort : struct, IMemoryPort =>
+        ControlRegisterRules.SetCr3(ref cpu, vcpu, ControlRegisterOperand.Get(ref cpu, vcpu, op.Src));
 }
 
-/// <summary>MOV to CR4; long mode needs PAE.</summary>
+/// <summary>MOV to CR4.</summary>
 internal readonly struct WriteCr4 : IInstruction
 {
-    private const ulong Translation = Cr4.PSE | Cr4.PAE | Cr4.PGE | Cr4.SMEP | Cr4.SMAP;
-
     /// <inheritdoc/>
     public static bool Execute<TPort>(ref CpuState cpu, ref Op op, Vcpu vcpu)
-        where TPort : struct, IMemoryPort
-    {
-        ulong value = CpuState.At<ulong>(ref cpu, op.Src);
-        if ((value & ~Cr4.Known) != 0 || (value & Cr4.PAE) == 0)
-        {
-            return vcpu.RaiseGP(FaultRule.ReservedControlBits);
-        }
-
-        ulong changed = cpu.Cr4 ^ value;
-        cpu.Cr4 = value;
-        if ((changed & Translation) != 0)
-        {
-            vcpu.FlushTlb();
-        }
-        else
-        {
-            vcpu.ContextChanged();
-        }
-
-        return true;
-    }
+        where TPort : struct, IMemoryPort =>
+        ControlRegisterRules.SetCr4(ref cpu, vcpu, ControlRegisterOperand.Get(ref cpu, vcpu, op.Src));
 }
 
-/// <summary>MOV to CR8: four bits of task priority.</summary>
+/// <summary>MOV to CR8, which only 64-bit mode can encode: four bits of task priority.</summary>
 internal readonly struct WriteCr8 : IInstruction
 {
     /// <inheritdoc/>
@@ -105,7 +52,7 @@ internal readonly struct WriteCr8 : IInstruction
             return vcpu.RaiseGP(FaultRule.ReservedControlBits);
         }
 
-        cpu.Cr8 = value;
+        vcpu.TaskPriority = value;
         return true;
     }
 }
@@ -117,14 +64,15 @@ internal readonly struct ReadControlRegister : IInstruction
     public static bool Execute<TPort>(ref CpuState cpu, ref Op op, Vcpu vcpu)
         where TPort : struct, IMemoryPort
     {
-        CpuState.At<ulong>(ref cpu, op.Dst) = op.Src switch
+        ulong value = op.Src switch
         {
             0 => cpu.Cr0,
             2 => cpu.Cr2,
             3 => cpu.Cr3,
             4 => cpu.Cr4,
-            _ => cpu.Cr8,
+            _ => vcpu.TaskPriority,
         };
+        ControlRegisterOperand.Set(ref cpu, vcpu, op.Dst, value);
         return true;
     }
 }
@@ -152,7 +100,7 @@ internal readonly struct LoadStatusWord<TSource> : IInstruction
     public static bool Execute<TPort>(ref CpuState cpu, ref Op op, Vcpu vcpu)
         where TPort : struct, IMemoryPort =>
         TSource.TryGet<TPort>(ref cpu, ref op, vcpu, out ushort value)
-        && WriteCr0.Set(ref cpu, vcpu, (cpu.Cr0 & ~(Loaded & ~Cr0.PE)) | (value & Loaded));
+        && ControlRegisterRules.SetCr0(ref cpu, vcpu, (cpu.Cr0 & ~(Loaded & ~Cr0.PE)) | (value & Loaded));
 }
 
 /// <summary>A 16-bit operand: a selector, or the machine status word.</summary>
@@ -191,6 +139,7 @@ internal readonly struct InvalidatePage : IInstruction
         where TPort : struct, IMemoryPort
     {
         ulong address = AnyAddress.Of(ref cpu, ref op);
+        address = TPort.IsSegmented ? SegmentedAddress.Linear(ref cpu, address) : address;
         if (BranchTarget.IsCanonical(address))
         {
             vcpu.FlushTlbPage(new GuestMemory.Gva(address));

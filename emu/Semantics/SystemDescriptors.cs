@@ -2,7 +2,7 @@ using System.Numerics;
 
 namespace Quadwalk.Emulation;
 
-/// <summary>The 16-byte descriptors that LLDT and LTR load.</summary>
+/// <summary>The descriptors that LLDT and LTR load: 16 bytes in IA-32e mode, else 8.</summary>
 internal static class SystemDescriptor
 {
     /// <summary>Reads and checks a descriptor of the GDT; false with the reason recorded.</summary>
@@ -16,14 +16,17 @@ internal static class SystemDescriptor
             return vcpu.RaiseGP(FaultRule.SelectorOutsideTable, error);
         }
 
-        if (!DescriptorTables.TryRead(vcpu, selector, out descriptor, external: 0, size: 16)
-            || !SystemMemory.Read(vcpu, descriptor.Address + sizeof(ulong), out ulong upper))
+        bool wide = (vcpu.State.Msr.Efer & Efer.LMA) != 0;
+        ulong upper = 0;
+        if (!DescriptorTables.TryRead(vcpu, selector, out descriptor, external: 0, size: wide ? 16 : 8)
+            || (wide && !SystemMemory.Read(vcpu, descriptor.Address + sizeof(ulong), out upper)))
         {
             DescriptorTables.Refused(vcpu);
             return false;
         }
 
-        if (descriptor.IsCodeOrData || descriptor.SystemType != type)
+        bool narrowTask = !wide && type == SegmentDescriptor.AvailableTss && descriptor.SystemType == SegmentDescriptor.AvailableTss16;
+        if (descriptor.IsCodeOrData || (descriptor.SystemType != type && !narrowTask))
         {
             return vcpu.RaiseGP(FaultRule.DescriptorType, error);
         }
@@ -104,8 +107,8 @@ internal interface IDescriptorQuery
     /// <summary>Whether there is a result to write.</summary>
     static abstract bool HasResult { get; }
 
-    /// <summary>Answers; false where the descriptor is of no suitable type.</summary>
-    static abstract bool Ask(in SegmentDescriptor descriptor, out uint result);
+    /// <summary>Answers; false where the descriptor is of no suitable type. IA-32e mode knows no 16-bit and no task descriptors.</summary>
+    static abstract bool Ask(in SegmentDescriptor descriptor, bool legacy, out uint result);
 }
 
 /// <summary>LAR.</summary>
@@ -117,11 +120,13 @@ internal readonly struct AccessRights : IDescriptorQuery
     public static bool HasResult => true;
 
     /// <inheritdoc/>
-    public static bool Ask(in SegmentDescriptor descriptor, out uint result)
+    public static bool Ask(in SegmentDescriptor descriptor, bool legacy, out uint result)
     {
         result = descriptor.Attributes & Mask;
         return descriptor.IsCodeOrData || descriptor.SystemType is SegmentDescriptor.Ldt or SegmentDescriptor.AvailableTss
-            or SegmentDescriptor.BusyTss or SegmentDescriptor.CallGate;
+            or SegmentDescriptor.BusyTss or SegmentDescriptor.CallGate
+            || (legacy && descriptor.SystemType is SegmentDescriptor.AvailableTss16 or SegmentDescriptor.BusyTss16 or SegmentDescriptor.CallGate16
+                or SegmentDescriptor.TaskGate);
     }
 }
 
@@ -132,10 +137,11 @@ internal readonly struct SegmentLimit : IDescriptorQuery
     public static bool HasResult => true;
 
     /// <inheritdoc/>
-    public static bool Ask(in SegmentDescriptor descriptor, out uint result)
+    public static bool Ask(in SegmentDescriptor descriptor, bool legacy, out uint result)
     {
         result = descriptor.Limit;
-        return descriptor.IsCodeOrData || descriptor.SystemType is SegmentDescriptor.Ldt or SegmentDescriptor.AvailableTss or SegmentDescriptor.BusyTss;
+        return descriptor.IsCodeOrData || descriptor.SystemType is SegmentDescriptor.Ldt or SegmentDescriptor.AvailableTss or SegmentDescriptor.BusyTss
+            || (legacy && descriptor.SystemType is SegmentDescriptor.AvailableTss16 or SegmentDescriptor.BusyTss16);
     }
 }
 
@@ -146,7 +152,7 @@ internal readonly struct VerifyRead : IDescriptorQuery
     public static bool HasResult => false;
 
     /// <inheritdoc/>
-    public static bool Ask(in SegmentDescriptor descriptor, out uint result)
+    public static bool Ask(in SegmentDescriptor descriptor, bool legacy, out uint result)
     {
         result = 0;
         return descriptor.IsReadable;
@@ -160,7 +166,7 @@ internal readonly struct VerifyWrite : IDescriptorQuery
     public static bool HasResult => false;
 
     /// <inheritdoc/>
-    public static bool Ask(in SegmentDescriptor descriptor, out uint result)
+    public static bool Ask(in SegmentDescriptor descriptor, bool legacy, out uint result)
     {
         result = 0;
         return descriptor.IsWritableData;
@@ -193,7 +199,7 @@ internal readonly struct QueryDescriptor<TQuery, T, TSource> : IInstruction
             }
 
             SegmentDescriptor descriptor = new(raw, address);
-            visible = TQuery.Ask(descriptor, out result) && (descriptor.IsConformingCode || descriptor.Dpl >= Math.Max(cpu.Cpl, selector & 3));
+            visible = TQuery.Ask(descriptor, (cpu.Msr.Efer & Efer.LMA) == 0, out result) && (descriptor.IsConformingCode || descriptor.Dpl >= Math.Max(cpu.Cpl, selector & 3));
         }
 
         if (visible && TQuery.HasResult)

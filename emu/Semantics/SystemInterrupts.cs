@@ -18,6 +18,7 @@ internal static class InterruptBinder<TPort>
             case Mnemonic.Sti:
                 return OpBinder<TPort>.Serializing<Serialized<ChangeInterruptFlag<True>>>(ref op);
             case Mnemonic.Int:
+                op.Scale = SoftwareInterrupt.NeedsIopl;
                 return OpBinder<TPort>.Serializing<SoftwareInterrupt>(ref op);
             case Mnemonic.Int3:
                 op.Immediate = (ulong)ExceptionVector.Breakpoint;
@@ -35,9 +36,12 @@ internal static class InterruptBinder<TPort>
                 return OpBinder<TPort>.Serializing<InterruptReturn<ushort>>(ref op);
             case Mnemonic.Retf:
                 return FarReturn(i, ref op);
-            case Mnemonic.Jmp when i.IsJmpFarIndirect:
+            case Mnemonic.Into:
+                op.Immediate = (ulong)ExceptionVector.Overflow;
+                return OpBinder<TPort>.Serializing<InterruptOnOverflow>(ref op);
+            case Mnemonic.Jmp when i.IsJmpFarIndirect || i.IsJmpFar:
                 return Far<False>(i, ref op);
-            case Mnemonic.Call when i.IsCallFarIndirect:
+            case Mnemonic.Call when i.IsCallFarIndirect || i.IsCallFar:
                 return Far<True>(i, ref op);
             case Mnemonic.In or Mnemonic.Out:
                 return PortBinder<TPort>.Bind(i, ref op);
@@ -61,8 +65,16 @@ internal static class InterruptBinder<TPort>
         where TCall : struct, IFlag
     {
         op.Flags |= TCall.Value ? OpFlags.ImplicitStack : 0;
+        op.Immediate = i.Op0Kind switch
+        {
+            OpKind.FarBranch16 => ((ulong)i.FarBranchSelector << 32) | i.FarBranch16,
+            OpKind.FarBranch32 => ((ulong)i.FarBranchSelector << 32) | i.FarBranch32,
+            _ => 0,
+        };
         return i.Code switch
         {
+            Code.Jmp_ptr1616 or Code.Call_ptr1616 => OpBinder<TPort>.Serializing<FarDirect<ushort, TCall>>(ref op),
+            Code.Jmp_ptr1632 or Code.Call_ptr1632 => OpBinder<TPort>.Serializing<FarDirect<uint, TCall>>(ref op),
             Code.Jmp_m1616 or Code.Call_m1616 => OpBinder<TPort>.Serializing<FarBranch<ushort, TCall>>(ref op),
             Code.Jmp_m1632 or Code.Call_m1632 => OpBinder<TPort>.Serializing<FarBranch<uint, TCall>>(ref op),
             _ => OpBinder<TPort>.Serializing<FarBranch<ulong, TCall>>(ref op),
@@ -87,7 +99,7 @@ internal readonly struct Halt : ITerminator
     }
 }
 
-/// <summary>CLI and STI.</summary>
+/// <summary>CLI and STI; with CR4.PVI they change VIF at CPL 3 where IOPL does not let them change IF.</summary>
 internal readonly struct ChangeInterruptFlag<TValue> : IInstruction
     where TValue : struct, IFlag
 {
@@ -97,10 +109,27 @@ internal readonly struct ChangeInterruptFlag<TValue> : IInstruction
     {
         if (!SystemOperand.IsIoAllowed(ref cpu))
         {
-            return vcpu.RaiseGP(FaultRule.Privileged);
+            return ChangeVirtual(ref cpu, vcpu);
+        }
+
+        if (TValue.Value && (cpu.SystemFlags & Rflags.IF) == 0)
+        {
+            vcpu.Shadow = InterruptShadow.Sti;
         }
 
         cpu.SystemFlags = TValue.Value ? cpu.SystemFlags | Rflags.IF : cpu.SystemFlags & ~Rflags.IF;
+        return true;
+    }
+
+    private static bool ChangeVirtual(ref CpuState cpu, Vcpu vcpu)
+    {
+        bool virtualized = cpu.Cpl == 3 && (cpu.Cr4 & Cr4.PVI) != 0 && (cpu.SystemFlags & Rflags.VM) == 0;
+        if (!virtualized || (TValue.Value && (cpu.SystemFlags & Rflags.VIP) != 0))
+        {
+            return vcpu.RaiseGP(FaultRule.Privileged);
+        }
+
+        cpu.SystemFlags = TValue.Value ? cpu.SystemFlags | Rflags.VIF : cpu.SystemFlags & ~Rflags.VIF;
         return true;
     }
 }
@@ -108,9 +137,37 @@ internal readonly struct ChangeInterruptFlag<TValue> : IInstruction
 /// <summary>INT n and INT3; the vector is the immediate.</summary>
 internal readonly struct SoftwareInterrupt : ITerminator
 {
+    /// <summary>In <see cref="Op.Scale"/>: in virtual-8086 mode IOPL must be 3, as INT3 does not ask.</summary>
+    public const byte NeedsIopl = 1;
+
     /// <inheritdoc/>
     public static BlockExit Execute<TPort>(ref CpuState cpu, ref Op op, Vcpu vcpu)
-        where TPort : struct, IMemoryPort => vcpu.Trap(ref op, (ExceptionVector)(byte)op.Immediate, TrapKind.Software);
+        where TPort : struct, IMemoryPort
+    {
+        if (op.Scale == NeedsIopl && !FlagsOnStack.Allowed(ref cpu, vcpu))
+        {
+            return BlockExit.Fault;
+        }
+
+        return vcpu.Trap(ref op, (ExceptionVector)(byte)op.Immediate, TrapKind.Software);
+    }
+}
+
+/// <summary>INTO.</summary>
+internal readonly struct InterruptOnOverflow : ITerminator
+{
+    /// <inheritdoc/>
+    public static BlockExit Execute<TPort>(ref CpuState cpu, ref Op op, Vcpu vcpu)
+        where TPort : struct, IMemoryPort
+    {
+        if (cpu.Flags.OF)
+        {
+            return vcpu.Trap(ref op, ExceptionVector.Overflow, TrapKind.Software);
+        }
+
+        cpu.Rip = op.NextRip;
+        return BlockExit.Branch;
+    }
 }
 
 /// <summary>INT1.</summary>

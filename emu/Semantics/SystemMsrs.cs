@@ -6,6 +6,7 @@ internal static class MsrNumber
     public const uint TimeStampCounter = 0x10;
     public const uint ApicBase = 0x1B;
     public const uint MiscEnable = 0x1A0;
+    public const uint DebugControl = 0x1D9;
     public const uint Pat = 0x277;
     public const uint Efer = 0xC000_0080;
     public const uint Star = 0xC000_0081;
@@ -25,12 +26,25 @@ internal readonly struct ReadMsr : IInstruction
     public static bool Execute<TPort>(ref CpuState cpu, ref Op op, Vcpu vcpu)
         where TPort : struct, IMemoryPort
     {
+        if (vcpu.Apic is LocalApic apic && LocalApic.OwnsMsr((uint)cpu.Gpr[GeneralRegister.Rcx]))
+        {
+            vcpu.SynchronizeClock(ref op);
+            if (!apic.TryReadMsr((uint)cpu.Gpr[GeneralRegister.Rcx], out ulong ofApic))
+            {
+                return vcpu.RaiseGP(FaultRule.UnknownMsr);
+            }
+
+            SystemOperand.SetEdxEax(ref cpu, ofApic);
+            return true;
+        }
+
         ref ModelSpecificRegisters msr = ref cpu.Msr;
         ulong? value = (uint)cpu.Gpr[GeneralRegister.Rcx] switch
         {
             MsrNumber.TimeStampCounter => vcpu.Now(ref op) + msr.TscOffset,
             MsrNumber.ApicBase => msr.ApicBase,
             MsrNumber.MiscEnable => msr.MiscEnable,
+            MsrNumber.DebugControl => msr.DebugControl,
             MsrNumber.Pat => msr.Pat,
             MsrNumber.Efer => msr.Efer,
             MsrNumber.Star => msr.Star,
@@ -41,7 +55,7 @@ internal readonly struct ReadMsr : IInstruction
             MsrNumber.GsBase => cpu.Segments[SegmentIndex.Gs].Base,
             MsrNumber.KernelGsBase => msr.KernelGsBase,
             MsrNumber.TscAux => msr.TscAux,
-            _ => null,
+            uint number => MachineMsrs.Read(ref cpu, vcpu, number),
         };
         if (value is not ulong read)
         {
@@ -57,6 +71,10 @@ internal readonly struct ReadMsr : IInstruction
 internal readonly struct WriteMsr : IInstruction
 {
     private const ulong ApicBaseLowReserved = 0x6FF;
+
+    /// <summary>Bits of IA32_MISC_ENABLE that are kept and that nothing looks at: fast strings, thermal control, performance and the like.</summary>
+    private const ulong MiscEnableStored = 0x4_00C1_1889;
+
     private const ulong PatTypesReserved = 0xF8F8_F8F8_F8F8_F8F8;
 
     /// <inheritdoc/>
@@ -65,20 +83,29 @@ internal readonly struct WriteMsr : IInstruction
     {
         ref ModelSpecificRegisters msr = ref cpu.Msr;
         ulong value = SystemOperand.EdxEax(ref cpu);
+        if (vcpu.Apic is LocalApic apic && LocalApic.OwnsMsr((uint)cpu.Gpr[GeneralRegister.Rcx]))
+        {
+            vcpu.SynchronizeClock(ref op);
+            return apic.TryWriteMsr((uint)cpu.Gpr[GeneralRegister.Rcx], value) || vcpu.RaiseGP(FaultRule.UnknownMsr);
+        }
+
         switch ((uint)cpu.Gpr[GeneralRegister.Rcx])
         {
             case MsrNumber.TimeStampCounter:
                 msr.TscOffset = value - vcpu.Now(ref op);
+                vcpu.Apic?.TscOffset = msr.TscOffset;
                 return true;
             case MsrNumber.ApicBase:
                 bool reserved = (value & ApicBaseLowReserved) != 0 || value >> vcpu.Features.PhysicalAddressBits != 0;
                 return Store(vcpu, ref msr.ApicBase, value, !reserved);
             case MsrNumber.MiscEnable:
-                return Store(vcpu, ref msr.MiscEnable, value, value == msr.MiscEnable);
+                return Store(vcpu, ref msr.MiscEnable, value, ((value ^ msr.MiscEnable) & ~MiscEnableStored) == 0);
+            case MsrNumber.DebugControl:
+                return Store(vcpu, ref msr.DebugControl, value, (value & ~(DebugControl.BTF | DebugControl.LBR)) == 0);
             case MsrNumber.Pat:
                 return Store(vcpu, ref msr.Pat, value, ArePatTypes(value));
             case MsrNumber.Efer:
-                return SetEfer(ref cpu, vcpu, value);
+                return ControlRegisterRules.SetEfer(ref cpu, vcpu, value);
             case MsrNumber.Star:
                 msr.Star = value;
                 return true;
@@ -97,7 +124,7 @@ internal readonly struct WriteMsr : IInstruction
             case MsrNumber.TscAux:
                 return Store(vcpu, ref msr.TscAux, value, value >> 32 == 0);
             default:
-                return vcpu.RaiseGP(FaultRule.UnknownMsr);
+                return MachineMsrs.Write(ref cpu, vcpu, (uint)cpu.Gpr[GeneralRegister.Rcx], value);
         }
     }
 
@@ -109,24 +136,6 @@ internal readonly struct WriteMsr : IInstruction
         }
 
         register = value;
-        return true;
-    }
-
-    /// <summary>LMA follows CR0.PG and is not written; LME cannot change while paging is on.</summary>
-    private static bool SetEfer(ref CpuState cpu, Vcpu vcpu, ulong value)
-    {
-        ulong changed = (value ^ cpu.Msr.Efer) & ~Efer.LMA;
-        if ((value & ~Efer.Known) != 0 || (changed & Efer.LME) != 0)
-        {
-            return vcpu.RaiseGP(FaultRule.ReservedControlBits);
-        }
-
-        cpu.Msr.Efer ^= changed;
-        if ((changed & Efer.NXE) != 0)
-        {
-            vcpu.FlushTlb();
-        }
-
         return true;
     }
 

@@ -52,11 +52,11 @@ internal static class IoPermission
 
     /// <summary>Whether the current privilege allows an access of <paramref name="width"/> bytes; false with the reason recorded.</summary>
     public static bool Check(ref CpuState cpu, Vcpu vcpu, ushort port, int width) =>
-        SystemOperand.IsIoAllowed(ref cpu) || CheckBitmap(ref cpu, vcpu, port, width);
+        ((cpu.SystemFlags & Rflags.VM) == 0 && SystemOperand.IsIoAllowed(ref cpu)) || CheckBitmap(ref cpu, vcpu, port, width);
 
     private static bool CheckBitmap(ref CpuState cpu, Vcpu vcpu, ushort port, int width)
     {
-        if ((cpu.Tr.Attributes & DescriptorBits.Present) == 0 || cpu.Tr.Limit < BitmapPointer + 1)
+        if ((cpu.Tr.Attributes & DescriptorBits.Present) == 0 || !TaskState.Is32Bit(cpu.Tr) || cpu.Tr.Limit < BitmapPointer + 1)
         {
             return vcpu.RaiseGP(FaultRule.IoPermission);
         }
@@ -103,7 +103,9 @@ internal readonly struct In<T, TNumber> : ITerminator
             return vcpu.PendingExit;
         }
 
+        vcpu.SynchronizeClock(ref op);
         CpuState.Set(ref cpu, OperandLayout.Gpr, T.CreateTruncating(vcpu.Ports.Read(port, sizeof(T))));
+        vcpu.Debug.AccessedPort(port, sizeof(T));
         return PortEnd.Of(ref cpu, ref op, vcpu);
     }
 }
@@ -123,7 +125,9 @@ internal readonly struct Out<T, TNumber> : ITerminator
             return vcpu.PendingExit;
         }
 
+        vcpu.SynchronizeClock(ref op);
         vcpu.Ports.Write(port, sizeof(T), uint.CreateTruncating(CpuState.At<T>(ref cpu, OperandLayout.Gpr)));
+        vcpu.Debug.AccessedPort(port, sizeof(T));
         return PortEnd.Of(ref cpu, ref op, vcpu);
     }
 }

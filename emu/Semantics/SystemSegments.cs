@@ -24,20 +24,30 @@ internal static class SegmentBinder<TPort>
             case Mnemonic.Pop when to.IsSegmentRegister():
                 op.Dst = (ushort)(to - Register.ES);
                 op.Flags |= OpFlags.ImplicitStack;
-                return i.StackPointerIncrement == sizeof(ushort) ? Load<PopSegment<ushort>>(ref op) : Load<PopSegment<ulong>>(ref op);
+                return i.StackPointerIncrement switch
+                {
+                    sizeof(ushort) => Load<PopSegment<ushort>>(ref op),
+                    sizeof(uint) => Load<PopSegment<uint>>(ref op),
+                    _ => Load<PopSegment<ulong>>(ref op),
+                };
             case Mnemonic.Lfs:
                 return Far(i, ref op, SegmentIndex.Fs);
             case Mnemonic.Lgs:
                 return Far(i, ref op, SegmentIndex.Gs);
             case Mnemonic.Lss:
                 return Far(i, ref op, SegmentIndex.Ss);
+            case Mnemonic.Les:
+                return Far(i, ref op, SegmentIndex.Es);
+            case Mnemonic.Lds:
+                return Far(i, ref op, SegmentIndex.Ds);
             default:
                 return BindKind.Unsupported;
         }
     }
 
     private static BindKind Load<TInstruction>(ref Op op)
-        where TInstruction : struct, IInstruction => OpBinder<TPort>.Straight<TInstruction>(ref op);
+        where TInstruction : struct, IInstruction =>
+        op.Dst == SegmentIndex.Ss ? OpBinder<TPort>.Serializing<Serialized<TInstruction>>(ref op) : OpBinder<TPort>.Straight<TInstruction>(ref op);
 
     private static BindKind Store(in Instruction i, Register to, ref Op op)
     {
@@ -74,13 +84,19 @@ internal static class SegmentLoad
     {
         ref CpuState cpu = ref vcpu.State;
         int rpl = selector & 3;
+        if (vcpu.IsRealOrVirtual8086)
+        {
+            register = CodeSegment.Real(ref cpu, segment, selector);
+            return true;
+        }
+
         register = new SegmentRegister { Selector = selector };
         if (DescriptorTables.IsNull(selector))
         {
             if (segment == SegmentIndex.Ss)
             {
                 register.Attributes = (uint)cpu.Cpl << DescriptorBits.DplShift;
-                return (cpu.Cpl != 3 && rpl == cpu.Cpl) || vcpu.RaiseGP(FaultRule.NullSelector);
+                return (vcpu.Is64BitMode && cpu.Cpl != 3 && rpl == cpu.Cpl) || vcpu.RaiseGP(FaultRule.NullSelector);
             }
 
             return true;
@@ -104,6 +120,15 @@ internal static class SegmentLoad
         }
 
         return true;
+    }
+
+    /// <summary>After MOV or POP to a segment register: SS keeps events away until its stack pointer is loaded too.</summary>
+    public static void Loaded(Vcpu vcpu, int segment)
+    {
+        if (segment == SegmentIndex.Ss)
+        {
+            vcpu.StackSegmentLoaded();
+        }
     }
 
     private static bool Check(Vcpu vcpu, in SegmentDescriptor descriptor, int segment, ushort selector, int cpl, int rpl)
@@ -131,6 +156,9 @@ internal readonly struct MoveToSegment<TSource> : IInstruction
     where TSource : struct, IWordSource
 {
     /// <inheritdoc/>
+    public static bool IsApart => true;
+
+    /// <inheritdoc/>
     public static bool Execute<TPort>(ref CpuState cpu, ref Op op, Vcpu vcpu)
         where TPort : struct, IMemoryPort
     {
@@ -141,6 +169,7 @@ internal readonly struct MoveToSegment<TSource> : IInstruction
         }
 
         cpu.Segments[op.Dst] = register;
+        SegmentLoad.Loaded(vcpu, op.Dst);
         return true;
     }
 }
@@ -166,7 +195,7 @@ internal readonly struct MoveSegmentToMem : IInstruction
         where TPort : struct, IMemoryPort => TPort.Write(ref cpu, vcpu, AnyAddress.Of(ref cpu, ref op), cpu.Segments[op.Src].Selector);
 }
 
-/// <summary>POP FS and POP GS.</summary>
+/// <summary>POP of a segment register.</summary>
 internal readonly struct PopSegment<T> : IInstruction
     where T : unmanaged, IBinaryInteger<T>
 {
@@ -174,19 +203,21 @@ internal readonly struct PopSegment<T> : IInstruction
     public static unsafe bool Execute<TPort>(ref CpuState cpu, ref Op op, Vcpu vcpu)
         where TPort : struct, IMemoryPort
     {
-        if (!TPort.Read(ref cpu, vcpu, cpu.Gpr[GeneralRegister.Rsp], out T popped)
+        ulong top = Stack.Pointer<TPort>(ref cpu);
+        if (!TPort.Read(ref cpu, vcpu, Stack.Address<TPort>(ref cpu, top), out T popped)
             || !SegmentLoad.TryPrepare(vcpu, op.Dst, ushort.CreateTruncating(popped), out SegmentRegister register))
         {
             return false;
         }
 
+        Stack.SetPointer<TPort>(ref cpu, top + (ulong)sizeof(T));
         cpu.Segments[op.Dst] = register;
-        cpu.Gpr[GeneralRegister.Rsp] += (ulong)sizeof(T);
+        SegmentLoad.Loaded(vcpu, op.Dst);
         return true;
     }
 }
 
-/// <summary>LFS, LGS and LSS: an offset of the operand size, then a selector.</summary>
+/// <summary>LES, LDS, LFS, LGS and LSS: an offset of the operand size, then a selector.</summary>
 internal readonly struct LoadFarPointer<T> : IInstruction
     where T : unmanaged
 {

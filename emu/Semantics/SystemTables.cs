@@ -8,18 +8,30 @@ internal static class TableBinder<TPort>
     where TPort : struct, IMemoryPort
 {
     /// <summary>Binds an instruction of this family, or answers <see cref="BindKind.Unsupported"/>.</summary>
-    public static BindKind Bind(in Instruction i, ref Op op)
+    public static BindKind Bind(in Instruction i, ref Op op, BlockMode mode)
     {
+        bool needsProtection = i.Mnemonic is not (Mnemonic.Lgdt or Mnemonic.Lidt or Mnemonic.Sgdt or Mnemonic.Sidt or Mnemonic.Smsw);
+        if (needsProtection && (mode & BlockMode.Real) != 0)
+        {
+            return BindKind.Unsupported;
+        }
+
         switch (i.Mnemonic)
         {
             case Mnemonic.Lgdt:
-                return OpBinder<TPort>.Straight<Privileged<LoadTable<Gdt>>>(ref op);
+                return i.Code == Code.Lgdt_m1632_16
+                    ? OpBinder<TPort>.Straight<Privileged<LoadTable<Gdt, True>>>(ref op)
+                    : OpBinder<TPort>.Straight<Privileged<LoadTable<Gdt, False>>>(ref op);
             case Mnemonic.Lidt:
-                return OpBinder<TPort>.Straight<Privileged<LoadTable<Idt>>>(ref op);
+                return i.Code == Code.Lidt_m1632_16
+                    ? OpBinder<TPort>.Straight<Privileged<LoadTable<Idt, True>>>(ref op)
+                    : OpBinder<TPort>.Straight<Privileged<LoadTable<Idt, False>>>(ref op);
+            case Mnemonic.Arpl:
+                return IsRegister(i, 0) ? OpBinder<TPort>.Straight<AdjustRplReg>(ref op) : OpBinder<TPort>.Straight<AdjustRplMem>(ref op);
             case Mnemonic.Sgdt:
-                return OpBinder<TPort>.Straight<StoreTable<Gdt>>(ref op);
+                return OpBinder<TPort>.Straight<UserModePrevented<StoreTable<Gdt>>>(ref op);
             case Mnemonic.Sidt:
-                return OpBinder<TPort>.Straight<StoreTable<Idt>>(ref op);
+                return OpBinder<TPort>.Straight<UserModePrevented<StoreTable<Idt>>>(ref op);
             case Mnemonic.Sldt:
                 return Store<LdtSelector>(i, ref op);
             case Mnemonic.Str:
@@ -52,14 +64,14 @@ internal static class TableBinder<TPort>
     {
         if (!IsRegister(i, 0))
         {
-            return OpBinder<TPort>.Straight<StoreWordMem<TValue>>(ref op);
+            return OpBinder<TPort>.Straight<UserModePrevented<StoreWordMem<TValue>>>(ref op);
         }
 
         return Operands.Width(i) switch
         {
-            2 => OpBinder<TPort>.Straight<StoreWordReg<TValue, ushort>>(ref op),
-            4 => OpBinder<TPort>.Straight<StoreWordReg<TValue, uint>>(ref op),
-            _ => OpBinder<TPort>.Straight<StoreWordReg<TValue, ulong>>(ref op),
+            2 => OpBinder<TPort>.Straight<UserModePrevented<StoreWordReg<TValue, ushort>>>(ref op),
+            4 => OpBinder<TPort>.Straight<UserModePrevented<StoreWordReg<TValue, uint>>>(ref op),
+            _ => OpBinder<TPort>.Straight<UserModePrevented<StoreWordReg<TValue, ulong>>>(ref op),
         };
     }
 
@@ -96,16 +108,34 @@ internal readonly struct Idt : ITableRegister
     public static ref DescriptorTableRegister Of(ref CpuState cpu) => ref cpu.Idtr;
 }
 
-/// <summary>LGDT and LIDT: ten bytes, the limit first.</summary>
-internal readonly struct LoadTable<TRegister> : IInstruction
+/// <summary>LGDT and LIDT: the limit, and a base of 64 bits in 64-bit mode, elsewhere of 32, of which a 16-bit operand size takes 24.</summary>
+internal readonly struct LoadTable<TRegister, TNarrow> : IInstruction
     where TRegister : struct, ITableRegister
+    where TNarrow : struct, IFlag
 {
+    private const uint NarrowBase = 0xFF_FFFF;
+
     /// <inheritdoc/>
     public static bool Execute<TPort>(ref CpuState cpu, ref Op op, Vcpu vcpu)
         where TPort : struct, IMemoryPort
     {
         ulong address = AnyAddress.Of(ref cpu, ref op);
-        if (!TPort.Read(ref cpu, vcpu, address, out ushort limit) || !TPort.Read(ref cpu, vcpu, address + sizeof(ushort), out ulong start))
+        ulong start;
+        if (!TPort.Read(ref cpu, vcpu, address, out ushort limit))
+        {
+            return false;
+        }
+
+        if (TPort.IsSegmented)
+        {
+            if (!TPort.Read(ref cpu, vcpu, address + sizeof(ushort), out uint low))
+            {
+                return false;
+            }
+
+            start = TNarrow.Value ? low & NarrowBase : low;
+        }
+        else if (!TPort.Read(ref cpu, vcpu, address + sizeof(ushort), out start))
         {
             return false;
         }
@@ -120,7 +150,7 @@ internal readonly struct LoadTable<TRegister> : IInstruction
     }
 }
 
-/// <summary>SGDT and SIDT.</summary>
+/// <summary>SGDT and SIDT: outside 64-bit mode 32 bits of the base.</summary>
 internal readonly struct StoreTable<TRegister> : IInstruction
     where TRegister : struct, ITableRegister
 {
@@ -129,9 +159,16 @@ internal readonly struct StoreTable<TRegister> : IInstruction
         where TPort : struct, IMemoryPort
     {
         ulong address = AnyAddress.Of(ref cpu, ref op);
-        return TPort.ProbeWrite(ref cpu, vcpu, address, sizeof(ushort) + sizeof(ulong))
-            && TPort.Write(ref cpu, vcpu, address, TRegister.Of(ref cpu).Limit)
-            && TPort.Write(ref cpu, vcpu, address + sizeof(ushort), TRegister.Of(ref cpu).Base);
+        ref DescriptorTableRegister register = ref TRegister.Of(ref cpu);
+        if (!TPort.ProbeWrite(ref cpu, vcpu, address, sizeof(ushort) + (TPort.IsSegmented ? sizeof(uint) : sizeof(ulong)))
+            || !TPort.Write(ref cpu, vcpu, address, register.Limit))
+        {
+            return false;
+        }
+
+        return TPort.IsSegmented
+            ? TPort.Write(ref cpu, vcpu, address + sizeof(ushort), (uint)register.Base)
+            : TPort.Write(ref cpu, vcpu, address + sizeof(ushort), register.Base);
     }
 }
 
@@ -178,4 +215,44 @@ internal readonly struct StoreWordMem<TValue> : IInstruction
     /// <inheritdoc/>
     public static bool Execute<TPort>(ref CpuState cpu, ref Op op, Vcpu vcpu)
         where TPort : struct, IMemoryPort => TPort.Write(ref cpu, vcpu, AnyAddress.Of(ref cpu, ref op), (ushort)TValue.Of(ref cpu));
+}
+
+/// <summary>ARPL: raises the RPL of a selector to that of another.</summary>
+internal static class AdjustRpl
+{
+    /// <summary>The adjusted selector; ZF says whether it changed.</summary>
+    public static ushort Of(ref CpuState cpu, ushort selector, ushort other)
+    {
+        bool raised = (selector & 3) < (other & 3);
+        cpu.Flags.Word = raised ? cpu.Flags.Word | Rflags.ZF : cpu.Flags.Word & ~Rflags.ZF;
+        return raised ? (ushort)((selector & ~3) | (other & 3)) : selector;
+    }
+}
+
+internal readonly struct AdjustRplReg : IInstruction
+{
+    /// <inheritdoc/>
+    public static bool Execute<TPort>(ref CpuState cpu, ref Op op, Vcpu vcpu)
+        where TPort : struct, IMemoryPort
+    {
+        CpuState.At<ushort>(ref cpu, op.Dst) = AdjustRpl.Of(ref cpu, CpuState.At<ushort>(ref cpu, op.Dst), CpuState.At<ushort>(ref cpu, op.Src));
+        return true;
+    }
+}
+
+internal readonly struct AdjustRplMem : IInstruction
+{
+    /// <inheritdoc/>
+    public static bool Execute<TPort>(ref CpuState cpu, ref Op op, Vcpu vcpu)
+        where TPort : struct, IMemoryPort
+    {
+        ulong address = AnyAddress.Of(ref cpu, ref op);
+        if (!TPort.BeginModify(ref cpu, vcpu, address, out ushort selector, out nint location))
+        {
+            return false;
+        }
+
+        TPort.CommitModify(ref cpu, vcpu, address, location, AdjustRpl.Of(ref cpu, selector, CpuState.At<ushort>(ref cpu, op.Src)));
+        return true;
+    }
 }

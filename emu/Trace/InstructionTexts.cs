@@ -2,7 +2,6 @@ using System.Runtime.Intrinsics;
 using System.Text;
 using Iced.Intel;
 using Quadwalk.GuestMemory;
-using Decoder = Iced.Intel.Decoder;
 
 namespace Quadwalk.Emulation;
 
@@ -24,14 +23,12 @@ internal sealed unsafe class InstructionTexts
     private readonly NasmFormatter formatter;
     private readonly StringOutput disassembly = new();
     private readonly StringBuilder line = new();
-    private readonly GuestCodeReader reader = new();
-    private readonly Decoder decoder;
+    private readonly InstructionDecoder decoder = new();
 
     public InstructionTexts(SymbolTable symbols, bool showBytes)
     {
         this.symbols = symbols;
         this.showBytes = showBytes;
-        decoder = Decoder.Create(64, reader);
         formatter = new NasmFormatter(symbols.Count == 0 ? null : new TraceSymbols(symbols));
         formatter.Options.HexPrefix = "0x";
         formatter.Options.HexSuffix = "";
@@ -47,21 +44,19 @@ internal sealed unsafe class InstructionTexts
         int length = Block.Ops(block)->Length;
         Vector128<byte> bytes = BytesOf(block, length);
         ref Entry entry = ref table[(int)((block->Rip ^ (block->Rip >> TableBits)) & ((1 << TableBits) - 1))];
-        if (entry.Rip != block->Rip || entry.Bytes != bytes || entry.Text.Padded is null)
+        if (entry.Rip != block->Rip || entry.Mode != block->Mode || entry.Bytes != bytes || entry.Text.Padded is null)
         {
-            entry = new Entry { Rip = block->Rip, Bytes = bytes, Text = Format(block->Rip, bytes, length) };
+            entry = new Entry { Rip = block->Rip, Mode = block->Mode, Bytes = bytes, Text = Format(block->Rip, bytes, length, block->Mode) };
         }
 
         return entry.Text;
     }
 
     /// <summary>The text of an address whose bytes could not be fetched.</summary>
-    public InstructionText OfUnfetched(ulong rip)
-    {
-        WriteAddress(rip);
-        line.Append("(no instruction)");
-        return Pad();
-    }
+    public InstructionText OfUnfetched(ulong rip) => InPlace(rip, "(no instruction)");
+
+    /// <summary>The text of an address before whose instruction something else happened.</summary>
+    public InstructionText OfInterrupted(ulong rip) => InPlace(rip, "(interrupted)");
 
     /// <summary>An address with its symbol: <c>0x401000 &lt;main+0x10&gt;</c>.</summary>
     public string Name(ulong address) =>
@@ -70,7 +65,7 @@ internal sealed unsafe class InstructionTexts
     // SAFETY: a block's frames are mapped as long as the block is valid, and it was found a moment ago; nothing is read beyond a frame.
     private static Vector128<byte> BytesOf(Block* block, int length)
     {
-        int offset = (int)(block->Rip & PageSize.Mask4K);
+        int offset = (int)((block->Rip + block->CodeBase) & PageSize.Mask4K);
         byte* start = (byte*)block->Frame + offset;
         Vector128<byte> mask = Vector128.LessThan(Vector128<byte>.Indices, Vector128.Create((byte)length));
         if (offset <= (int)PageSize.Size4K - Vector128<byte>.Count)
@@ -90,13 +85,17 @@ internal sealed unsafe class InstructionTexts
         return Vector128.Create<byte>(bytes);
     }
 
-    private InstructionText Format(ulong rip, Vector128<byte> bytes, int length)
+    private InstructionText InPlace(ulong rip, string text)
+    {
+        WriteAddress(rip);
+        line.Append(text);
+        return Pad();
+    }
+
+    private InstructionText Format(ulong rip, Vector128<byte> bytes, int length, BlockMode mode)
     {
         Vector128<byte> held = bytes;
-        reader.Reset((byte*)&held, length);
-        decoder.IP = rip;
-        decoder.Decode(out Instruction instruction);
-        reader.Reset(null, 0);
+        Instruction instruction = decoder.Decode((byte*)&held, length, rip, mode);
         WriteAddress(rip);
         if (showBytes)
         {
@@ -130,6 +129,7 @@ internal sealed unsafe class InstructionTexts
     private struct Entry
     {
         public ulong Rip;
+        public BlockMode Mode;
         public Vector128<byte> Bytes;
         public InstructionText Text;
     }

@@ -16,6 +16,7 @@ namespace Quadwalk.Emulation;
 /// - <c>mmio</c>: the instruction exited for a device, and the hypervisor emulated it.
 /// - <c>-> #PF</c>: it raised an exception; with <see cref="TracerOptions.Exceptions"/> with error code, address and cause.
 /// <para/>
+/// A line whose instruction is <c>(interrupted)</c> stands for an interrupt, an NMI or a debug exception before the instruction there.
 /// Lines indented by two blanks belong to the instruction above them, in the order in which things happened:
 /// <c>walk processor</c> and <c>walk hypervisor</c> (each level with the flags of its entry, and the A and D flags that the walk set),
 /// <c>mmio</c> and <c>port</c> accesses with their device, <c>met</c> for an exception that another's delivery met, <c>delivered to</c> with
@@ -139,7 +140,7 @@ public sealed unsafe class Tracer
         EndDelivery(vcpu);
         if (!running)
         {
-            BeginUnfetched(vcpu);
+            BeginUnfetched(vcpu, fault.Cause.IsBetweenInstructions);
         }
 
         deliverySelected = selected;
@@ -157,13 +158,13 @@ public sealed unsafe class Tracer
         }
     }
 
-    private void BeginUnfetched(Vcpu vcpu)
+    private void BeginUnfetched(Vcpu vcpu, bool interrupted)
     {
         CpuState* cpu = vcpu.StatePointer;
         running = true;
         selected = Select(cpu->Rip);
         repeated = false;
-        text = texts.OfUnfetched(cpu->Rip);
+        text = interrupted ? texts.OfInterrupted(cpu->Rip) : texts.OfUnfetched(cpu->Rip);
         vcpu.Record.Clear();
         before.Capture(cpu);
     }

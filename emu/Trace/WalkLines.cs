@@ -56,7 +56,14 @@ internal sealed class WalkLines(Tracer tracer, Vcpu vcpu, TraceWriter writer) : 
 
         writer.Write("    gives "u8);
         writer.Address(result.Gpa.Value);
-        writer.Write(result.PageShift switch { PageSize.Shift4K => " in a 4K page\n"u8, 21 => " in a 2M page\n"u8, _ => " in a 1G page\n"u8 });
+        writer.Write(result.PageShift switch
+        {
+            _ when result.Level == 0 => " without paging\n"u8,
+            PageSize.Shift4K => " in a 4K page\n"u8,
+            PageSize.Shift2M => " in a 2M page\n"u8,
+            22 => " in a 4M page\n"u8,
+            _ => " in a 1G page\n"u8,
+        });
     }
 
     private void WriteStep(in WalkStep step)

@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace Quadwalk.GuestMemory;
 
-/// <summary>The Linux system calls that hold guest memory. Each returns what the C library returns and leaves errno to the caller.</summary>
+/// <summary>The Linux system calls that hold guest memory, and the one that describes files. Each returns what the C library returns and leaves errno to the caller.</summary>
 internal static partial class Libc
 {
     public const uint MfdCloseOnExec = 1;
@@ -29,6 +29,9 @@ internal static partial class Libc
 
     [LibraryImport("libc", EntryPoint = "close", SetLastError = true)]
     public static partial int Close(int file);
+
+    [LibraryImport("libc", EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static unsafe partial int Statx(int folder, string path, int flags, uint mask, void* status);
 
     [LibraryImport("libc", EntryPoint = "syscall", SetLastError = true)]
     public static partial nint SystemCall(nint number, nint argument);

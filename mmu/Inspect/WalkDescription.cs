@@ -39,7 +39,9 @@ public static class WalkDescription
     {
         if (result.Succeeded)
         {
-            return $"{gva} is at {result.Gpa}, mapped by {EntryText(result)}.";
+            return result.Level == 0
+                ? $"{gva} is at {result.Gpa}, since CR0.PG is 0."
+                : $"{gva} is at {result.Gpa}, mapped by {EntryText(result)}.";
         }
 
         if (result.Failure == WalkFailure.NonCanonical)
@@ -56,6 +58,7 @@ public static class WalkDescription
 
     private static string Reason(in WalkResult result, WalkAccess access, in PagingState state) => result.Failure switch
     {
+        WalkFailure.NotPresent when state.Mode == PagingMode.Pae && result.Level == 3 => "P is 0 in the register loaded from there",
         WalkFailure.NotPresent => "P is 0",
         WalkFailure.ReservedBits => string.Join("; ", ReservedReasons(result.ReservedMask, result.Level, result.Entry, state)),
         WalkFailure.EntryContended => $"it kept changing while its A and D flags were being set, in {PageWalker.MaxAttempts} walks",
@@ -68,6 +71,7 @@ public static class WalkDescription
         WalkFailure.SupervisorAccessToUserPage =>
             $"U/S is 1 here and at every level above, and the access is {WithArticle(access)} with CR4.SMAP = 1"
             + (access.Implicit ? ", which RFLAGS.AC does not exempt" : " and RFLAGS.AC = 0"),
+        WalkFailure.ForbiddenByProtectionKey => $"PKRU forbids {WithArticle(access)} of a user page with protection key {result.Entry.ProtectionKey}",
         _ => throw new ArgumentOutOfRangeException(nameof(result), result.Failure, "Not a failure of a walk."),
     };
 
@@ -81,7 +85,7 @@ public static class WalkDescription
             reasons.Add("bit 63 (NX) is 1 and IA32_EFER.NXE is 0");
         }
 
-        ulong beyond = mask & PageTableEntry.AddressMask4K & ~state.PhysicalMask;
+        ulong beyond = mask & ~PageTableEntry.NXBit & ~state.PhysicalMask;
         if (beyond != 0)
         {
             reasons.Add($"{BitList(beyond)} 1 at or above MAXPHYADDR, which is {state.PhysicalAddressBits}");
@@ -95,7 +99,9 @@ public static class WalkDescription
         ulong misaligned = mask & state.PhysicalMask & PageTableEntry.AddressMask4K;
         if (misaligned != 0 && entry.PS)
         {
-            reasons.Add($"{BitList(misaligned)} 1 below the address of a {(level == 3 ? "1 GiB" : "2 MiB")} page");
+            reasons.Add(state.Mode == PagingMode.Bits32
+                ? $"{BitList(misaligned)} 1, which a 4 MiB page reserves where MAXPHYADDR is {state.PhysicalAddressBits}"
+                : $"{BitList(misaligned)} 1 below the address of a {(level == 3 ? "1 GiB" : "2 MiB")} page");
         }
 
         return reasons;

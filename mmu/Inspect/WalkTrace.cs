@@ -40,9 +40,14 @@ public struct WalkTrace : IWalkObserver
             Restarts++;
         }
 
-        rights &= value.US ? rights : ~PageRights.User;
-        rights &= value.RW ? rights : ~PageRights.Write;
-        rights |= value.NX ? PageRights.NoExecute : PageRights.None;
+        // Only a walk of PAE paging begins at level 3, and its PDPTEs have no R/W, U/S and NX (SDM Vol. 3A, table 5-8).
+        if (count > 0 || level != 3)
+        {
+            rights &= value.US ? rights : ~PageRights.User;
+            rights &= value.RW ? rights : ~PageRights.Write;
+            rights |= value.NX ? PageRights.NoExecute : PageRights.None;
+        }
+
         steps[count++] = new WalkStep(level, entry, value, value, rights);
         EntriesRead++;
     }

@@ -30,12 +30,20 @@ image() {
 
 # shellcheck disable=SC2086
 object() {
-    gcc $compile -c -o "$objects/$1.o" "$2"
+    name=$1
+    source=$2
+    shift 2
+    gcc $compile "$@" -c -o "$objects/$name.o" "$source"
 }
 
 object runtime runtime.c
-for name in hello primes sha256 nbody quicksort pager ring3 uart fault_storm mmio_storm; do
+for name in hello primes sha256 nbody quicksort pager ring3 uart fault_storm mmio_storm mandel80; do
     object $name $name.c
+    image $name "$objects/$name.o" "$objects/runtime.o"
+done
+
+for name in blend matmul; do
+    object $name $name.c -mavx2 -mfma -mpopcnt
     image $name "$objects/$name.o" "$objects/runtime.o"
 done
 

@@ -13,7 +13,7 @@ internal static class GuestTable
     private const int Turns = 5;
     private const double StormEvents = 1_000_000;
 
-    private static readonly string[] Guests = ["primes", "sha256", "quicksort", "nbody", "fault_storm", "mmio_storm"];
+    private static readonly string[] Guests = ["primes", "sha256", "quicksort", "nbody", "blend", "matmul", "mandel80", "fault_storm", "mmio_storm"];
 
     /// <summary>Prints the table; the arguments name guests, none for all.</summary>
     public static int Print(string[] names, TextWriter output)

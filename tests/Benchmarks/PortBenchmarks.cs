@@ -73,7 +73,7 @@ public unsafe class PortBenchmarks
         {
             ops[i] = new Op { Link = machine.Cpu.Code.Nowhere, Toll = ulong.MaxValue };
             Instruction add = Instruction.Create(Code.Add_r64_rm64, Register.RAX, new MemoryOperand(Register.RBX, i * sizeof(ulong), 4));
-            OpBinder<TPort>.Bind(add, ref ops[i], BlockMode.None);
+            OpBinder<TPort>.Bind(add, ref ops[i], BlockMode.None, new CpuFeatures());
         }
 
         ops[Length].Handler = &Terminate<BlockEnd, TPort>.Serializing;
@@ -96,6 +96,10 @@ internal sealed class ProcessorPortObject : IPortObject
 /// <summary>A port that calls through an interface for each read.</summary>
 internal readonly struct InterfacePort : IMemoryPort
 {
+    public static bool Watches => false;
+
+    public static bool IsSegmented => false;
+
     public static bool Read<T>(ref CpuState cpu, Vcpu vcpu, ulong gva, out T value)
         where T : unmanaged
     {
@@ -112,6 +116,8 @@ internal readonly struct InterfacePort : IMemoryPort
 
     public static void CommitModify<T>(ref CpuState cpu, Vcpu vcpu, ulong gva, nint location, T value)
         where T : unmanaged => ProcessorPort.CommitModify(ref cpu, vcpu, gva, location, value);
+
+    public static bool ProbeRead(ref CpuState cpu, Vcpu vcpu, ulong gva, int length) => ProcessorPort.ProbeRead(ref cpu, vcpu, gva, length);
 
     public static bool ProbeWrite(ref CpuState cpu, Vcpu vcpu, ulong gva, int length) => ProcessorPort.ProbeWrite(ref cpu, vcpu, gva, length);
 

@@ -32,7 +32,7 @@ public class WalkBenchmarks
         path = new UserspaceMapping(slots);
         builder = new PageTableBuilder(path, new Gpa(0), 64UL << 20);
         builder.Map(Base, new Gpa(0), Mapped, PageRights.Write);
-        state = new PagingState(0x8001_0001, builder.Cr3, 0x20, 0x800, false, 46);
+        state = new PagingState(0x8001_0001, builder.Cr3, 0x20, 0xD00, false, 46);
         for (int i = 0; i < Pages; i++)
         {
             order[i] = Base + ((ulong)i * PageSize.Size4K);

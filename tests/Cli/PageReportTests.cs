@@ -9,7 +9,8 @@ namespace Quadwalk.Tests;
 [TestFixture]
 internal sealed class PageReportTests
 {
-    private static readonly PagingState State = new(PagingState.Cr0WP, 0x1000, 0, PagingState.EferNXE, false, 40);
+    private static readonly PagingState State = new(
+        PagingState.Cr0PG | PagingState.Cr0WP, 0x1000, PagingState.Cr4PAE, PagingState.EferLMA | PagingState.EferNXE, false, 40);
 
     [Test]
     public void AWriteThroughFourLevels() => Check(0x1234, AccessKind.Write, user: true, """
@@ -68,6 +69,45 @@ internal sealed class PageReportTests
 
         """);
 
+    [Test]
+    public void AWriteInPaePaging() => Check(0x4000_0123, AccessKind.Write, user: false, """
+        Supervisor write at 0x40000123
+        PAE paging, CR3 0x1000, WP 1, PGE 0, SMEP 0, SMAP 0, AC 0, NXE 1, MAXPHYADDR 40
+
+        level  entry at         value               flags                          rights so far
+        PDPTE  0x000000001008   0x0000000000006001  P -- -- --- --- - - --  - --  user rwx
+        PDE    0x000000006000   0x80000000002000e3  P RW -- --- --- A D PS  - NX  supervisor rw- (maps the page)
+
+        page   2 MiB at guest-physical 0x200000, byte at 0x200123
+        host   no memslot and no device: reads give all ones, writes go nowhere
+        sets   nothing: the flags are set already
+
+        """, State with { Efer = PagingState.EferNXE, Pdptes = new(0, 0x6001, 0, 0) });
+
+    [Test]
+    public void AReadOfALargePageIn32BitPaging() => Check(0x40_0123, AccessKind.Read, user: false, """
+        Supervisor read at 0x400123
+        32-bit paging, CR3 0x7000, WP 1, PGE 0, SMEP 0, SMAP 0, AC 0, NXE 0, MAXPHYADDR 40
+
+        level  entry at         value               flags                          rights so far
+        PDE    0x000000007004   0x0000000000c02083  P RW -- --- --- - - PS  - --  supervisor rwx (maps the page)
+
+        page   4 MiB at guest-physical 0x100c00000, byte at 0x100c00123
+        host   no memslot and no device: reads give all ones, writes go nowhere
+        sets   A in the PDE; nothing was changed here
+
+        """, State with { Cr3 = 0x7000, Cr4 = PagingState.Cr4PSE, Efer = 0 });
+
+    [Test]
+    public void AWriteWithoutPaging() => Check(0x1234, AccessKind.Write, user: false, """
+        Supervisor write at 0x1234
+        No paging, CR3 0x1000, WP 1, PGE 0, SMEP 0, SMAP 0, AC 0, NXE 0, MAXPHYADDR 40
+
+        page   none: CR0.PG is 0, byte at 0x1234
+        host   memslot 0 (0x0..0xffff), offset 0x1234
+
+        """, State with { Cr0 = PagingState.Cr0WP, Efer = 0 });
+
     [TestCase("_start", "--access fetch", "Supervisor instruction fetch at 0x401000 (_start)", "maps the page")]
     [TestCase("_start+4", "", "Supervisor read at 0x401004 (inner)", "maps the page")]
     [TestCase("0x402000", "--access write", "Supervisor write at 0x402000", "A and D in the PTE")]
@@ -106,7 +146,7 @@ internal sealed class PageReportTests
             Does.StartWith("After 2 instructions, where the guest ended itself.\n"));
     }
 
-    private static void Check(ulong address, AccessKind kind, bool user, string expected)
+    private static void Check(ulong address, AccessKind kind, bool user, string expected, PagingState? state = null)
     {
         ArrayGuestMemory memory = new(0x10000)
         {
@@ -116,13 +156,15 @@ internal sealed class PageReportTests
             [0x3000] = 0x8000_0000_0000_4007,
             [0x4008] = 0x9107,
             [0x5008] = 0xd000_00e1,
+            [0x6000] = 0x8000_0000_0020_00e3,
+            [0x7000] = 0x00c0_2083UL << 32,
         };
         Memslots slots = new();
         slots.Add(new Gpa(0), 0x10000, new Hva(0x7000_0000));
         MmioBus devices = new();
         devices.Attach(new Gpa(0xd000_0000), new ScratchRam());
         using StringWriter output = new() { NewLine = "\n" };
-        PageReport.Write(output, memory, slots, devices, State, new Gva(address), new WalkAccess(kind, user), $"0x{address:x}");
+        PageReport.Write(output, memory, slots, devices, state ?? State, new Gva(address), new WalkAccess(kind, user), $"0x{address:x}");
         using (Assert.EnterMultipleScope())
         {
             Assert.That(output.ToString(), Is.EqualTo(expected));

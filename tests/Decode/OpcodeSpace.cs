@@ -15,6 +15,28 @@ internal static class OpcodeSpace
     public static IReadOnlyDictionary<Code, byte[]> Find()
     {
         Dictionary<Code, byte[]> found = [];
+        foreach ((Instruction instruction, byte[] bytes) in All())
+        {
+            found.TryAdd(instruction.Code, bytes);
+        }
+
+        return found;
+    }
+
+    /// <summary>The first that was found of each opcode with memory, and with registers alone.</summary>
+    public static IReadOnlyCollection<Instruction> FindForms()
+    {
+        Dictionary<(Code, MemorySize), Instruction> found = [];
+        foreach ((Instruction instruction, _) in All())
+        {
+            found.TryAdd((instruction.Code, instruction.MemorySize), instruction);
+        }
+
+        return found.Values;
+    }
+
+    private static IEnumerable<(Instruction Instruction, byte[] Bytes)> All()
+    {
         byte[] bytes = new byte[15];
         ByteArrayCodeReader reader = new(bytes);
         Decoder decoder = Decoder.Create(64, reader);
@@ -29,15 +51,13 @@ internal static class OpcodeSpace
                     reader.Position = 0;
                     decoder.IP = 0;
                     decoder.Decode(out Instruction instruction);
-                    if (!instruction.IsInvalid && !found.ContainsKey(instruction.Code))
+                    if (!instruction.IsInvalid)
                     {
-                        found.Add(instruction.Code, bytes[..instruction.Length]);
+                        yield return (instruction, bytes[..instruction.Length]);
                     }
                 }
             }
         }
-
-        return found;
     }
 
     /// <summary>Writes what comes before an opcode and answers its length.</summary>

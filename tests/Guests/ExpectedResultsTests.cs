@@ -28,6 +28,26 @@ public sealed class ExpectedResultsTests
     }
 
     [Test]
+    public void Blend()
+    {
+        (ulong difference, ulong notBelow, ulong checksum) = ExpectedVectors.Blend(pixels: 65536, passes: 1500);
+
+        Assert.That(GuestSamples.ExpectedOutput("blend"), Is.EqualTo($"difference {difference}, not below {notBelow}, checksum 0x{checksum:x16}\n"));
+    }
+
+    [Test]
+    public void MatMul() =>
+        Assert.That(GuestSamples.ExpectedOutput("matmul"), Is.EqualTo($"checksum 0x{ExpectedVectors.MatMul(size: 128, passes: 150):x16}\n"));
+
+    [Test]
+    public void Mandel80()
+    {
+        (int iterations, ulong checksum) = ExpectedMandelbrot.Picture(width: 64, height: 48, limit: 200);
+
+        Assert.That(GuestSamples.ExpectedOutput("mandel80"), Is.EqualTo($"{iterations} iterations, checksum 0x{checksum:x16}\n"));
+    }
+
+    [Test]
     public void Quicksort()
     {
         uint[] random = [.. ExpectedResults.XorShift64().Take(1_000_000).Select(word => (uint)(word >> 32))];

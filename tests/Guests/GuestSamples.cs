@@ -5,8 +5,10 @@ internal static class GuestSamples
 {
     public static string Folder { get; } = Path.Combine(FindRoot(), "samples", "guests");
 
-    public static IEnumerable<string> Images =>
-        Directory.EnumerateFiles(Folder)
+    public static IEnumerable<string> Images => ImagesIn("");
+
+    public static IEnumerable<string> ImagesIn(string folder) =>
+        Directory.EnumerateFiles(PathOf(folder))
             .Where(path => Path.GetExtension(path) is ".elf" or ".bin")
             .Select(path => Path.GetFileName(path))
             .Order(StringComparer.Ordinal);

@@ -10,23 +10,29 @@ internal sealed class PageWalkerHostileTests
 {
     private const int MemoryBytes = 32 * 4096;
 
-    [TestCase(AccessedPolicy.OnSuccess)]
-    [TestCase(AccessedPolicy.OnUse)]
-    public void Noise_is_walked_within_bounds_and_ends(AccessedPolicy policy)
+    [Test]
+    public void Noise_is_walked_within_bounds_and_ends(
+        [Values(AccessedPolicy.OnSuccess, AccessedPolicy.OnUse)] AccessedPolicy policy,
+        [Values(PagingMode.FourLevel, PagingMode.Pae, PagingMode.Bits32)] PagingMode mode)
     {
         const int rounds = 40;
         const int walksPerRound = 1000;
         Random random = new(20261121);
+        ulong flags = mode == PagingMode.Bits32 ? 0x0000_0060_0000_0060u : 0x60u;
         Dictionary<WalkFailure, int> outcomes = [];
         for (int round = 0; round < rounds; round++)
         {
-            BoundedTables tables = new(Noise(random));
+            BoundedTables tables = new(mode == PagingMode.Bits32 ? NoiseOf4Bytes(random) : Noise(random));
             for (int i = 0; i < walksPerRound; i++)
             {
                 ulong[] before = [.. tables.Words];
                 Gva gva = new((ulong)((long)(random.NextInt64() << 16) >> 16));
                 WalkAccess access = new((AccessKind)random.Next(3), random.Next(2) == 0, random.Next(4) == 0);
-                PagingState state = new(0x8001_0001, (ulong)random.Next(32) << 12, 0x30_0020, random.Next(8) == 0 ? 0x500u : 0xd00u, false, 36, true, policy);
+                ulong pointer = ((ulong)random.Next(34) << 12) | (random.Next(8) == 0 ? 0u : 1u);
+                ulong longMode = mode == PagingMode.FourLevel ? 0x500u : 0;
+                PagingState state = new(
+                    0x8001_0001, (ulong)random.Next(32) << 12, mode == PagingMode.Bits32 ? 0x30_0010u : 0x30_0020u,
+                    longMode | (random.Next(8) == 0 ? 0 : 0x800u), false, 36, true, policy, new PdpteRegisters(pointer, pointer, ~0UL, pointer));
                 WalkTrace trace = default;
                 WalkResult result = PageWalker.Walk(ref tables, state, gva, access, ref trace);
                 outcomes[result.Failure] = outcomes.GetValueOrDefault(result.Failure) + 1;
@@ -36,7 +42,7 @@ internal sealed class PageWalkerHostileTests
                 int changed = 0;
                 for (int word = 0; word < (untouched ? 0 : before.Length); word++)
                 {
-                    flagsOnly &= (before[word] | 0x60) == (tables.Words[word] | 0x60) && (before[word] & ~tables.Words[word]) == 0;
+                    flagsOnly &= (before[word] | flags) == (tables.Words[word] | flags) && (before[word] & ~tables.Words[word]) == 0;
                     changed += before[word] == tables.Words[word] ? 0 : 1;
                 }
 
@@ -54,8 +60,9 @@ internal sealed class PageWalkerHostileTests
             Assert.That(outcomes.Keys, Is.SupersetOf(new[]
             {
                 WalkFailure.None, WalkFailure.NotPresent, WalkFailure.ReservedBits, WalkFailure.EntryUnreachable,
-                WalkFailure.UserAccessToSupervisorPage, WalkFailure.WriteToReadOnlyPage, WalkFailure.ExecuteOfNoExecutePage,
+                WalkFailure.UserAccessToSupervisorPage, WalkFailure.WriteToReadOnlyPage,
             }));
+            Assert.That(outcomes.ContainsKey(WalkFailure.ExecuteOfNoExecutePage), Is.EqualTo(mode != PagingMode.Bits32));
         }
     }
 
@@ -78,6 +85,67 @@ internal sealed class PageWalkerHostileTests
             Assert.That(result.Gpa, Is.EqualTo(new Gpa(0x18)));
             Assert.That(tables.Words[(int)index], Is.EqualTo(0x63));
             Assert.That(trace.Restarts, Is.LessThanOrEqualTo(2));
+        }
+    }
+
+    // The page directory and page table of the walk at once: 32-bit paging's own table map.
+    [TestCase(AccessedPolicy.OnSuccess)]
+    [TestCase(AccessedPolicy.OnUse)]
+    public void A_table_of_32_bit_paging_maps_itself(AccessedPolicy policy)
+    {
+        BoundedTables tables = new(new ulong[512]);
+        tables.Words[511] = 0x0000_0003_1234_5000;
+        PagingState state = new(0x8001_0001, 0, 0, 0, false, 36, true, policy);
+        WalkTrace trace = default;
+        WalkResult result = PageWalker.Walk(ref tables, state, new Gva(0xffff_fffc), new WalkAccess(AccessKind.Write, User: false), ref trace);
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(result.Failure, Is.EqualTo(WalkFailure.None));
+            Assert.That(result.Gpa, Is.EqualTo(new Gpa(0xffc)));
+            Assert.That(tables.Words[511], Is.EqualTo(0x0000_0063_1234_5000));
+            Assert.That(trace.Restarts, Is.LessThanOrEqualTo(2));
+        }
+    }
+
+    // A PDPTE register that points to a table which is directory and page table, and maps itself.
+    [TestCase(AccessedPolicy.OnSuccess)]
+    [TestCase(AccessedPolicy.OnUse)]
+    public void A_table_of_PAE_paging_maps_itself(AccessedPolicy policy)
+    {
+        BoundedTables tables = new(new ulong[512]);
+        tables.Words[511] = 0x3;
+        PagingState state = new(0x8001_0001, 0, 0x20, 0x800, false, 36, true, policy, new PdpteRegisters(0, 0, 0, 1));
+        WalkTrace trace = default;
+        WalkResult result = PageWalker.Walk(ref tables, state, new Gva(0xffff_fff8), new WalkAccess(AccessKind.Write, User: false), ref trace);
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(result.Failure, Is.EqualTo(WalkFailure.None));
+            Assert.That(result.Gpa, Is.EqualTo(new Gpa(0xff8)));
+            Assert.That(tables.Words[511], Is.EqualTo(0x63));
+            Assert.That(trace.Restarts, Is.LessThanOrEqualTo(2));
+        }
+    }
+
+    private static ulong[] NoiseOf4Bytes(Random random)
+    {
+        ulong[] words = new ulong[MemoryBytes / 8];
+        for (int i = 0; i < words.Length; i++)
+        {
+            words[i] = Entry(random) | (Entry(random) << 32);
+        }
+
+        return words;
+
+        static ulong Entry(Random random)
+        {
+            ulong flags = (ulong)random.NextInt64() & 0x17f;
+            flags |= random.Next(8) == 0 ? 0u : 1u;
+            flags |= random.Next(4) == 0 ? 0x80u : 0;
+            flags |= random.Next(2) == 0 ? 6u : 0;
+            ulong rare = random.Next(16) == 0 ? 1UL << random.Next(12, 32) : 0;
+            return ((ulong)random.Next(34) << 12) | flags | rare;
         }
     }
 

@@ -128,7 +128,7 @@ public sealed unsafe class TlbModelTests
                 guest.Cpu.Rflags ^= Rflags.AC;
                 break;
             case 2:
-                WriteCr0.Set(ref cpu, guest.Cpu, cpu.Cr0 ^ Cr0.WP);
+                ControlRegisterRules.SetCr0(ref cpu, guest.Cpu, cpu.Cr0 ^ Cr0.WP);
                 break;
             default:
                 cpu.Cr4 ^= source.NextBits() & (Cr4.SMEP | Cr4.SMAP | Cr4.PGE);

@@ -113,7 +113,7 @@ public sealed class TlbTests
     }
 
     [Test]
-    public void InvlpgDropsEveryPieceOfThePage([Values(12, 21, 30)] int shift, [Values] bool global, [ValueSource(nameof(Contexts))] TlbContext context)
+    public void InvlpgDropsEveryPieceOfThePage([Values(12, 21, 22, 30)] int shift, [Values] bool global, [ValueSource(nameof(Contexts))] TlbContext context)
     {
         ulong size = 1UL << shift;
         ulong start = Page & (0 - size);

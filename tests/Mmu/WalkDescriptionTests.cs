@@ -7,7 +7,7 @@ namespace Quadwalk.Tests;
 [TestFixture]
 internal sealed class WalkDescriptionTests
 {
-    private const ulong Wp = 1 << 16, Smep = 1 << 20, Smap = 1 << 21, Nxe = 1 << 11;
+    private const ulong Wp = 1 << 16, Smep = 1 << 20, Smap = 1 << 21, Nxe = 1 << 11, Lma = 1 << 10, Pae = 1 << 5, Pg = 1UL << 31;
 
     private static readonly Gva gva = new(0x0000_1234_5678_9abc);
 
@@ -62,7 +62,7 @@ internal sealed class WalkDescriptionTests
     {
         SparseTables tables = PageWalkerTests.TablesFor(leaf, out _);
         tables.Words[level] = entry;
-        PagingState state = new(bits & Wp, 0x1000, bits & (Smep | Smap), bits & Nxe, AlignmentCheck: false, PhysicalAddressBits: 40, Page1G: false);
+        PagingState state = new(Pg | (bits & Wp), 0x1000, Pae | (bits & (Smep | Smap)), Lma | (bits & Nxe), AlignmentCheck: false, PhysicalAddressBits: 40, Page1G: false);
         NoWalkObserver nobody = default;
         WalkResult result = PageWalker.Walk(ref tables, state, gva, access, ref nobody);
 
@@ -103,7 +103,7 @@ internal sealed class WalkDescriptionTests
         tables.Words[4] = 0x8000_0000_0000_2007;
         tables.Words[2] &= ~4UL;
         WalkTrace trace = default;
-        PagingState state = new(0, 0x1000, 0, Nxe, AlignmentCheck: false, PhysicalAddressBits: 40);
+        PagingState state = new(Pg, 0x1000, Pae, Lma | Nxe, AlignmentCheck: false, PhysicalAddressBits: 40);
         _ = PageWalker.Walk(ref tables, state, gva, Write, ref trace);
 
         const PageRights upper = PageRights.User | PageRights.Write | PageRights.NoExecute;

@@ -56,7 +56,7 @@ public sealed class FormStates(HostProcessor host, OperandSource source)
                 }
             }
 
-            if (instruction.Mnemonic == Mnemonic.Ldmxcsr)
+            if (instruction.Mnemonic is Mnemonic.Ldmxcsr or Mnemonic.Vldmxcsr)
             {
                 MemoryMarshal.Write(ScratchAt(instruction, state), source.NextMxcsr());
             }
@@ -74,6 +74,7 @@ public sealed class FormStates(HostProcessor host, OperandSource source)
         {
             state.Gpr[i] = source.NextRegister();
             state.Xmm[i] = source.NextXmm();
+            state.YmmHigh[i] = source.NextXmm();
         }
 
         state[Register.RSP] = host.ScratchAddress + Middle;
@@ -91,7 +92,7 @@ public sealed class FormStates(HostProcessor host, OperandSource source)
 
     private void PlaceString(in Instruction instruction, ref HostState state)
     {
-        if (!instruction.IsStringInstruction && instruction.Mnemonic != Mnemonic.Maskmovdqu)
+        if (!instruction.IsStringInstruction && instruction.Mnemonic is not (Mnemonic.Maskmovdqu or Mnemonic.Maskmovq or Mnemonic.Vmaskmovdqu))
         {
             return;
         }
@@ -132,12 +133,39 @@ public sealed class FormStates(HostProcessor host, OperandSource source)
         }
 
         bool narrow = instruction.MemoryBase.IsGPR32();
-        if (instruction.MemoryIndex is not (Register.None or Register.AL))
+        if (instruction.IsVsib)
+        {
+            int register = instruction.MemoryIndex.GetFullRegister() - Register.ZMM0;
+            state.Xmm[register] = SmallIndices(instruction.IsVsib32);
+            state.YmmHigh[register] = SmallIndices(instruction.IsVsib32);
+        }
+        else if (instruction.MemoryIndex is not (Register.None or Register.AL))
         {
             state[instruction.MemoryIndex] = (narrow ? source.NextBits() << 32 : 0) | (16 * (ulong)source.NextIndex(5));
         }
 
         state[instruction.MemoryBase] = Address(narrow);
+        if (IsAlignedMove(instruction.Mnemonic) && instruction.MemorySize.GetSize() == 32)
+        {
+            state[instruction.MemoryBase] += (ulong)(Offset(instruction, state) & 31);
+        }
+    }
+
+    /// <summary>Whether a VEX-encoded instruction asks for an operand on a multiple of its size.</summary>
+    public static bool IsAlignedMove(Mnemonic mnemonic) => mnemonic is Mnemonic.Vmovaps or Mnemonic.Vmovapd or Mnemonic.Vmovdqa
+        or Mnemonic.Vmovntps or Mnemonic.Vmovntpd or Mnemonic.Vmovntdq or Mnemonic.Vmovntdqa;
+
+    /// <summary>Signed indices of 32 or 64 bits from -32 to 31.</summary>
+    private UInt128 SmallIndices(bool narrow)
+    {
+        UInt128 indices = 0;
+        int bits = narrow ? 32 : 64;
+        for (int i = 0; i < 128; i += bits)
+        {
+            indices |= (UInt128)((ulong)(source.NextIndex(64) - 32) & (ulong.MaxValue >> (64 - bits))) << i;
+        }
+
+        return indices;
     }
 
     /// <summary>Three times in four, a high half near the sign of the low one; random halves rarely divide.</summary>
@@ -207,10 +235,19 @@ public sealed class FormStates(HostProcessor host, OperandSource source)
         ? instruction.MemorySize.GetSize()
         : instruction.Op0Register.GetSize());
 
-    private Span<byte> ScratchAt(in Instruction instruction, HostState state)
+    private Span<byte> ScratchAt(in Instruction instruction, HostState state) => host.Scratch[Offset(instruction, state)..];
+
+    /// <summary>The offset of the memory operand in the scratch memory.</summary>
+    private int Offset(in Instruction instruction, HostState state)
     {
-        ulong address = instruction.GetVirtualAddress(0, 0, (register, _, _) =>
+        int operand = 0;
+        while (instruction.GetOpKind(operand) != OpKind.Memory)
+        {
+            operand++;
+        }
+
+        ulong address = instruction.GetVirtualAddress(operand, 0, (register, _, _) =>
             register.IsSegmentRegister() ? 0 : register.IsGPR32() ? (uint)state[register] : state[register]);
-        return host.Scratch[checked((int)(address - host.ScratchAddress))..];
+        return checked((int)(address - host.ScratchAddress));
     }
 }

@@ -16,9 +16,11 @@ public sealed unsafe class HostProcessor : IDisposable
 
     private const ulong TestedFlags = HostState.StatusFlags | HostState.DirectionFlag;
     private const int MaxInstructionLength = 15;
+    private const int XsaveOffset = 1024;
 
     private readonly StubMemory memory = new();
     private readonly StubControl* control;
+    private readonly XsaveArea* area;
     private readonly StubTemplate plain;
     private readonly StubTemplate ownStack;
     private readonly Dictionary<UInt128, nint> stubs = [];
@@ -37,8 +39,9 @@ public sealed unsafe class HostProcessor : IDisposable
         }
 
         control = (StubControl*)memory.Control;
-        plain = new StubTemplate(control, ownStackPointer: false);
-        ownStack = new StubTemplate(control, ownStackPointer: true);
+        area = (XsaveArea*)(memory.Control + XsaveOffset);
+        plain = new StubTemplate(control, area, ownStackPointer: false);
+        ownStack = new StubTemplate(control, area, ownStackPointer: true);
     }
 
     public static bool IsSupported => OperatingSystem.IsLinux() && RuntimeInformation.ProcessArchitecture == Architecture.X64;
@@ -64,7 +67,7 @@ public sealed unsafe class HostProcessor : IDisposable
     /// and its value in the state is neither read nor written.
     /// </summary>
     /// <exception cref="ArgumentException">
-    /// The bytes are not exactly one instruction that falls through and leaves system state alone, or MXCSR unmasks an exception.
+    /// The bytes are not exactly one instruction that falls through and leaves system state alone, or MXCSR or the x87 control word unmasks an exception.
     /// </exception>
     public void Run(ReadOnlySpan<byte> instruction, ref HostState state) => Call(instruction, StubKind.Plain, ref state);
 
@@ -81,7 +84,7 @@ public sealed unsafe class HostProcessor : IDisposable
     }
 
     /// <summary>Runs a relative jump (JMP, Jcc, LOOPcc, JRCXZ), whatever its displacement, and says whether it was taken.</summary>
-    /// <exception cref="ArgumentException">The bytes are not exactly one relative jump, or MXCSR unmasks an exception.</exception>
+    /// <exception cref="ArgumentException">The bytes are not exactly one relative jump, or MXCSR or the x87 control word unmasks an exception.</exception>
     public bool RunBranch(ReadOnlySpan<byte> instruction, ref HostState state)
     {
         Call(instruction, StubKind.Branch, ref state);
@@ -102,15 +105,22 @@ public sealed unsafe class HostProcessor : IDisposable
             ThrowMxcsr(state.Mxcsr);
         }
 
+        if ((~state.X87.Control & HostX87.ExceptionMasks) != 0)
+        {
+            ThrowControlWord(state.X87.Control);
+        }
+
         UInt128 key = Key(instruction, kind);
         nint stub = key == lastKey ? lastStub : Find(key, instruction, kind);
         state.Rflags = (state.Rflags & TestedFlags) | 2;
+        area->Load(state);
         fixed (HostState* pointer = &state)
         {
-            // SAFETY: the stub is a leaf of a few hundred bytes that touches only this state, the control page and the scratch pages.
+            // SAFETY: the stub is a leaf of a few hundred bytes that touches only this state, the control page (whose XSAVE area is 64-byte aligned) and the scratch pages.
             ((delegate* unmanaged[SuppressGCTransition]<HostState*, void>)stub)(pointer);
         }
 
+        area->Store(ref state);
         state.Rflags = (state.Rflags & TestedFlags) | 2;
     }
 
@@ -174,6 +184,10 @@ public sealed unsafe class HostProcessor : IDisposable
     [DoesNotReturn]
     private static void ThrowMxcsr(uint mxcsr) =>
         throw new ArgumentException($"MXCSR {mxcsr:x8} unmasks an exception or sets a reserved bit");
+
+    [DoesNotReturn]
+    private static void ThrowControlWord(ushort control) =>
+        throw new ArgumentException($"the x87 control word {control:x4} unmasks an exception");
 
     [DoesNotReturn]
     private static void ThrowStackOutside(ulong rsp) =>

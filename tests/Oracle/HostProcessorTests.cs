@@ -210,7 +210,6 @@ public sealed class HostProcessorTests
     [TestCase("F4", TestName = "hlt")]
     [TestCase("9D", TestName = "popfq may set TF or AC")]
     [TestCase("0FA1", TestName = "pop fs takes thread-local storage away")]
-    [TestCase("0F6EC0", TestName = "movd mm0, eax leaves the x87 state in MMX mode")]
     [TestCase("488B0500000000", TestName = "mov rax, [rip]")]
     [TestCase("9090", TestName = "two instructions")]
     [TestCase("48", TestName = "a prefix alone")]
@@ -246,6 +245,47 @@ public sealed class HostProcessorTests
         }
 
         Assert.That(startedOver, Is.True, $"{largest} stubs fitted");
+    }
+
+    [Test]
+    public void X87AndMmxStatePassesBothWays()
+    {
+        HostState state = Distinct();
+        state.X87.Tags = 0x80;
+        state.X87.Status = 7 << 11;
+        state.X87.St[0] = new UInt128(0x4000, 0xC000_0000_0000_0000);
+        host.Run(Convert.FromHexString("D9E8"), ref state); // fld1
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(state.X87.St[0], Is.EqualTo(new UInt128(0x3FFF, 0x8000_0000_0000_0000)));
+            Assert.That(state.X87.St[1], Is.EqualTo(new UInt128(0x4000, 0xC000_0000_0000_0000)));
+            Assert.That(state.X87.Tags, Is.EqualTo(0xC0));
+            Assert.That(state.X87.Status >> 11 & 7, Is.EqualTo(6));
+        }
+
+        state = Distinct();
+        state[Register.RAX] = 0x1_2345_6789;
+        host.Run(Convert.FromHexString("0F6EC8"), ref state); // movd mm1, eax
+        Assert.That((state.X87.St[1], state.X87.Tags, state.X87.Status), Is.EqualTo((new UInt128(0xFFFF, 0x2345_6789), (byte)0xFF, (ushort)0)));
+    }
+
+    [Test]
+    public void AvxStatePassesBothWays()
+    {
+        if ((XsaveArea.Mask & 4) == 0)
+        {
+            Assert.Ignore("the host has no AVX");
+        }
+
+        HostState state = Distinct();
+        state.YmmHigh[2] = 7;
+        state.YmmHigh[3] = 9;
+        host.Run(Convert.FromHexString("C5EDFEC3"), ref state); // vpaddd ymm0, ymm2, ymm3
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(state.YmmHigh[0], Is.EqualTo((UInt128)16));
+            Assert.That(state.YmmHigh[2], Is.EqualTo((UInt128)7));
+        }
     }
 
     private static HostState Distinct()

@@ -4,9 +4,9 @@ namespace Quadwalk.Tests;
 
 /// <summary>
 /// The user-mode opcodes that can be compared with the host processor, by family. Left out: operands in segment,
-/// control, debug or MMX registers, which a stub cannot lend out, and POPF, which could set TF or AC on the host.
+/// control or debug registers, which a stub cannot lend out, and POPF, which could set TF or AC on the host.
 /// </summary>
-public static class InstructionFamilies
+public static partial class InstructionFamilies
 {
     private static readonly OpCodeInfo[] Candidates =
     [
@@ -24,6 +24,7 @@ public static class InstructionFamilies
         OfMnemonics("double shift", Mnemonic.Shld, Mnemonic.Shrd),
         OfMnemonics("bit test", Mnemonic.Bt, Mnemonic.Bts, Mnemonic.Btr, Mnemonic.Btc),
         OfMnemonics("bit scan", Mnemonic.Bsf, Mnemonic.Bsr, Mnemonic.Popcnt),
+        OfMnemonics("checksum", Mnemonic.Crc32),
         OfMnemonics("multiply", Mnemonic.Mul, Mnemonic.Imul),
         OfMnemonics("divide", Mnemonic.Div, Mnemonic.Idiv),
         OfMnemonics("move", Mnemonic.Mov, Mnemonic.Movzx, Mnemonic.Movsx, Mnemonic.Movsxd, Mnemonic.Lea, Mnemonic.Bswap, Mnemonic.Xlatb, Mnemonic.Nop),
@@ -38,7 +39,19 @@ public static class InstructionFamilies
             Mnemonic.Scasq, Mnemonic.Cmpsb, Mnemonic.Cmpsw, Mnemonic.Cmpsd, Mnemonic.Cmpsq),
         Feature("sse", CpuidFeature.SSE),
         Feature("sse2", CpuidFeature.SSE2),
+        .. LaterVector,
     ];
+
+    /// <summary>
+    /// The user-mode opcodes of 64-bit mode of which every feature is among those given and at least one is the first, in any encoding,
+    /// with or without MMX registers.
+    /// </summary>
+    public static InstructionFamily OfFeature(string name, CpuidFeature feature, params CpuidFeature[] others) => new(name,
+    [
+        .. Enum.GetValues<Code>().Where(code => code.CpuidFeatures() is var features && features.Contains(feature)
+            && features.All(each => each == feature || others.Contains(each))
+            && code.ToOpCode() is { IsInstruction: true, Mode64: true, IsPrivileged: false }),
+    ]);
 
     /// <exception cref="KeyNotFoundException">No family has this name.</exception>
     public static InstructionFamily Named(string name) =>

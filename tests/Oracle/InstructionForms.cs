@@ -16,6 +16,9 @@ public static class InstructionForms
 {
     private static readonly int[] Strides = [0, 1, 5];
 
+    /// <summary>Strides for VEX: with eight registers to choose from, the last one makes the outer two of three operands equal.</summary>
+    private static readonly int[] VexStrides = [0, 1, 5, 4];
+
     /// <summary>The forms of every opcode of a family, without duplicates.</summary>
     public static IEnumerable<InstructionForm> Of(InstructionFamily family, FormOptions options) =>
         family.Codes.SelectMany(code => Of(code, options));
@@ -53,7 +56,8 @@ public static class InstructionForms
         }
 
         int rounds = operands.Length == 0 ? 1 : operands.Max(choices => choices.Length);
-        foreach (int stride in operands.Count(choices => choices.Length > 1) > 1 ? Strides : [0])
+        int[] strides = IsVexVector(code) ? VexStrides : Strides;
+        foreach (int stride in operands.Count(choices => choices.Length > 1) > 1 ? strides : [0])
         {
             for (int round = 0; round < rounds; round++)
             {
@@ -63,7 +67,7 @@ public static class InstructionForms
                     operands[i][(round + i * stride) % operands[i].Length](ref instruction, i);
                 }
 
-                if (!IsNopInDisguise(instruction) && HasOneAddressSize(instruction))
+                if (!IsNopInDisguise(instruction) && HasOneAddressSize(instruction) && !IsUndefinedGather(instruction))
                 {
                     yield return instruction;
                 }
@@ -108,6 +112,19 @@ public static class InstructionForms
     private static bool HasOneAddressSize(in Instruction instruction) => (instruction.Op0Kind, instruction.Op1Kind) is not
         ((OpKind.MemoryESRDI, OpKind.MemorySegESI) or (OpKind.MemoryESEDI, OpKind.MemorySegRSI)
         or (OpKind.MemorySegRSI, OpKind.MemoryESEDI) or (OpKind.MemorySegESI, OpKind.MemoryESRDI));
+
+    /// <summary>Whether some of a gather's destination, indices and mask are the same register, which is #UD.</summary>
+    private static bool IsUndefinedGather(in Instruction instruction) =>
+        instruction.IsVsib && (Number(instruction.Op0Register) == Number(instruction.Op2Register)
+            || Number(instruction.Op0Register) == Number(instruction.MemoryIndex) || Number(instruction.Op2Register) == Number(instruction.MemoryIndex));
+
+    private static int Number(Register register) => register.GetFullRegister() - Register.ZMM0;
+
+    private static bool IsVexVector(Code code)
+    {
+        OpCodeInfo info = code.ToOpCode();
+        return info.Encoding == EncodingKind.VEX && info.OpCount > 0 && info.GetOpKind(0) is OpCodeOperandKind.xmm_reg or OpCodeOperandKind.ymm_reg;
+    }
 
     /// <summary>Fails only where the architecture has no encoding: AH, CH, DH or BH together with a REX prefix.</summary>
     private static bool TryEncode(in Instruction instruction, out byte[] bytes)

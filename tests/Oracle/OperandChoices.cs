@@ -23,6 +23,13 @@ internal static class OperandChoices
     private static readonly Register[] RegistersXmm =
         [Register.XMM0, Register.XMM1, Register.XMM2, Register.XMM7, Register.XMM8, Register.XMM12, Register.XMM13, Register.XMM15];
 
+    private static readonly Register[] RegistersYmm = Array.ConvertAll(RegistersXmm, register => register - Register.XMM0 + Register.YMM0);
+
+    private static readonly Register[] RegistersMm = [Register.MM0, Register.MM1, Register.MM3, Register.MM6, Register.MM7];
+
+    private static readonly Register[] RegistersSt =
+        [Register.ST0, Register.ST1, Register.ST2, Register.ST3, Register.ST4, Register.ST5, Register.ST6, Register.ST7];
+
     private static readonly OperandSetter[] MemoryShapes =
     [
         Memory(Register.RBX, Register.None, 1, 0, 0),
@@ -40,17 +47,25 @@ internal static class OperandChoices
     public static (OperandSetter[] Direct, OperandSetter[] Memory) For(OpCodeOperandKind kind, FormOptions options) => kind switch
     {
         OpCodeOperandKind.mem => ([], MemoryShapes),
+        OpCodeOperandKind.mem_vsib32x or OpCodeOperandKind.mem_vsib64x => ([], VectorIndexShapes(Register.XMM0)),
+        OpCodeOperandKind.mem_vsib32y or OpCodeOperandKind.mem_vsib64y => ([], VectorIndexShapes(Register.YMM0)),
         OpCodeOperandKind.mem_offs => ([], options.AbsoluteAddress is ulong address ? [Memory(Register.None, Register.None, 1, (long)address, 8)] : []),
         OpCodeOperandKind.r8_or_mem => (General(1, options), MemoryShapes),
         OpCodeOperandKind.r16_or_mem => (General(2, options), MemoryShapes),
         OpCodeOperandKind.r32_or_mem => (General(4, options), MemoryShapes),
         OpCodeOperandKind.r64_or_mem => (General(8, options), MemoryShapes),
         OpCodeOperandKind.xmm_or_mem => (Each(RegistersXmm), MemoryShapes),
+        OpCodeOperandKind.ymm_or_mem => (Each(RegistersYmm), MemoryShapes),
+        OpCodeOperandKind.mm_or_mem => (Each(RegistersMm), MemoryShapes),
         OpCodeOperandKind.r8_reg or OpCodeOperandKind.r8_opcode => (General(1, options), []),
         OpCodeOperandKind.r16_reg or OpCodeOperandKind.r16_rm or OpCodeOperandKind.r16_opcode => (General(2, options), []),
-        OpCodeOperandKind.r32_reg or OpCodeOperandKind.r32_rm or OpCodeOperandKind.r32_opcode => (General(4, options), []),
-        OpCodeOperandKind.r64_reg or OpCodeOperandKind.r64_rm or OpCodeOperandKind.r64_opcode => (General(8, options), []),
-        OpCodeOperandKind.xmm_reg or OpCodeOperandKind.xmm_rm => (Each(RegistersXmm), []),
+        OpCodeOperandKind.r32_reg or OpCodeOperandKind.r32_rm or OpCodeOperandKind.r32_opcode or OpCodeOperandKind.r32_vvvv => (General(4, options), []),
+        OpCodeOperandKind.r64_reg or OpCodeOperandKind.r64_rm or OpCodeOperandKind.r64_opcode or OpCodeOperandKind.r64_vvvv => (General(8, options), []),
+        OpCodeOperandKind.xmm_reg or OpCodeOperandKind.xmm_rm or OpCodeOperandKind.xmm_vvvv or OpCodeOperandKind.xmm_is4 => (Each(RegistersXmm), []),
+        OpCodeOperandKind.ymm_reg or OpCodeOperandKind.ymm_rm or OpCodeOperandKind.ymm_vvvv or OpCodeOperandKind.ymm_is4 => (Each(RegistersYmm), []),
+        OpCodeOperandKind.mm_reg or OpCodeOperandKind.mm_rm => (Each(RegistersMm), []),
+        OpCodeOperandKind.st0 => (Each([Register.ST0]), []),
+        OpCodeOperandKind.sti_opcode => (Each(RegistersSt), []),
         OpCodeOperandKind.al => (Each([Register.AL]), []),
         OpCodeOperandKind.cl => (Each([Register.CL]), []),
         OpCodeOperandKind.ax => (Each([Register.AX]), []),
@@ -74,6 +89,17 @@ internal static class OperandChoices
     };
 
     private static long[] SignExtended8 => [0, 1, 0x7F, -0x80, -1, 0x10, -0x10];
+
+    private static OperandSetter[] VectorIndexShapes(Register first) =>
+    [
+        Memory(Register.RBX, first + 3, 1, 0, 0),
+        Memory(Register.R13, first + 9, 8, 0x10, 1),
+        Memory(Register.RCX, first + 14, 2, -0x140, 8),
+        Memory(Register.R12, first + 4, 4, 0x120, 8),
+        Memory(Register.RBP, first + 7, 8, 0, 1),
+        Memory(Register.EBX, first + 12, 4, -0x30, 1),
+        Memory(Register.RSI, first + 1, 2, 0x40, 1),
+    ];
 
     private static OperandSetter[] General(int size, FormOptions options)
     {

@@ -19,7 +19,7 @@ internal static class StubRules
         for (int i = 0; i < instruction.OpCount && !refused; i++)
         {
             Register register = instruction.GetOpKind(i) == OpKind.Register ? instruction.GetOpRegister(i) : Register.None;
-            refused = register != Register.None && !register.IsGPR() && !register.IsXMM();
+            refused = register != Register.None && !register.IsGPR() && !register.IsXMM() && !register.IsYMM() && !register.IsMM() && !register.IsST();
         }
 
         if (refused)

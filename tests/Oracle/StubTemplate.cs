@@ -17,23 +17,22 @@ internal struct StubControl
 
 /// <summary>
 /// The code before and after a tested instruction, as position-independent bytes.
-/// Entry follows the System V ABI: RDI points to the <see cref="HostState"/>.
+/// Entry follows the System V ABI: RDI points to the <see cref="HostState"/>, of which the <see cref="XsaveArea"/> holds all but the general registers and RFLAGS.
 /// </summary>
 internal sealed unsafe class StubTemplate
 {
     private static readonly AssemblerRegister64[] General =
         [rax, rcx, rdx, rbx, rsp, rbp, rsi, rdi, r8, r9, r10, r11, r12, r13, r14, r15];
 
-    private static readonly AssemblerRegisterXMM[] Xmm =
-        [xmm0, xmm1, xmm2, xmm3, xmm4, xmm5, xmm6, xmm7, xmm8, xmm9, xmm10, xmm11, xmm12, xmm13, xmm14, xmm15];
-
     private static readonly AssemblerRegister64[] CalleeSaved = [rbx, rbp, r12, r13, r14, r15];
 
     private readonly StubControl* control;
+    private readonly XsaveArea* area;
 
-    public StubTemplate(StubControl* control, bool ownStackPointer)
+    public StubTemplate(StubControl* control, XsaveArea* area, bool ownStackPointer)
     {
         this.control = control;
+        this.area = area;
         Prologue = BuildPrologue(ownStackPointer);
         Epilogue = BuildEpilogue(ownStackPointer);
         (NotTaken, Taken) = BuildBranchTails();
@@ -60,11 +59,9 @@ internal sealed unsafe class StubTemplate
         c.mov(__qword_ptr[(long)&control->State], rdi);
         c.mov(__qword_ptr[(long)&control->HostRsp], rsp);
         c.stmxcsr(__dword_ptr[(long)&control->HostMxcsr]);
-        c.ldmxcsr(__dword_ptr[rdi + HostState.MxcsrOffset]);
-        for (int i = 0; i < 16; i++)
-        {
-            c.movups(Xmm[i], __xmmword_ptr[rdi + HostState.XmmOffset + 16 * i]);
-        }
+        c.mov(eax, XsaveArea.Mask);
+        c.xor(edx, edx);
+        c.xrstor64(__[(long)area]);
 
         for (int i = 0; i < 16; i++)
         {
@@ -109,12 +106,15 @@ internal sealed unsafe class StubTemplate
 
         c.mov(rax, __qword_ptr[(long)&control->TestedRdi]);
         c.mov(__qword_ptr[rdi + 8 * 7], rax);
-        for (int i = 0; i < 16; i++)
+        c.mov(eax, XsaveArea.Mask);
+        c.xor(edx, edx);
+        c.xsave64(__[(long)area]);
+        c.fninit();
+        if ((XsaveArea.Mask & 4) != 0)
         {
-            c.movups(__xmmword_ptr[rdi + HostState.XmmOffset + 16 * i], Xmm[i]);
+            c.vzeroupper();
         }
 
-        c.stmxcsr(__dword_ptr[rdi + HostState.MxcsrOffset]);
         c.ldmxcsr(__dword_ptr[(long)&control->HostMxcsr]);
         for (int i = CalleeSaved.Length - 1; i >= 0; i--)
         {

@@ -75,7 +75,7 @@ public sealed class AtomicityTests
         byte[] contents = new byte[HostProcessor.ScratchSize];
         int tried = 0, faults = 0;
         InstructionInfoFactory infos = new();
-        foreach (InstructionForm form in InstructionForms.Of(family, new FormOptions()).Where(IntegerTests.IsEmulated))
+        foreach (InstructionForm form in InstructionForms.Of(family, new FormOptions()))
         {
             if (!ReachesItsOperandOnly(form.Instruction) || !states.TryNext(form, out HostState before)
                 || !Straddle.TryMove(host, form, before: 1, ref before))

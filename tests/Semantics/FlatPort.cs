@@ -8,7 +8,11 @@ namespace Quadwalk.Tests;
 /// </summary>
 internal readonly unsafe struct FlatPort : IMemoryPort
 {
+    public static bool Watches => false;
+
     // SAFETY: only for operands that FormStates placed in the oracle's scratch memory.
+    public static bool IsSegmented => false;
+
     public static bool Read<T>(ref CpuState cpu, Vcpu vcpu, ulong gva, out T value)
         where T : unmanaged
     {
@@ -32,6 +36,8 @@ internal readonly unsafe struct FlatPort : IMemoryPort
 
     public static void CommitModify<T>(ref CpuState cpu, Vcpu vcpu, ulong gva, nint location, T value)
         where T : unmanaged => Write(ref cpu, vcpu, gva, value);
+
+    public static bool ProbeRead(ref CpuState cpu, Vcpu vcpu, ulong gva, int length) => true;
 
     public static bool ProbeWrite(ref CpuState cpu, Vcpu vcpu, ulong gva, int length) => true;
 

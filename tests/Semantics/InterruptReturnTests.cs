@@ -57,8 +57,8 @@ internal sealed class InterruptReturnTests
             null, UserTarget, TestMachine.UserCs, Rflags.Fixed | Rflags.RF, TestMachine.UserStack, TestMachine.UserSs)));
     }
 
-    [TestCase(8, 0, 0ul, AllFlags, TestName = "IRETQ at CPL 0: all")]
-    [TestCase(4, 0, 0ul, AllFlags, TestName = "IRETD at CPL 0: all")]
+    [TestCase(8, 0, 0ul, AllFlags | Rflags.VIF | Rflags.VIP, TestName = "IRETQ at CPL 0: all")]
+    [TestCase(4, 0, 0ul, AllFlags | Rflags.VIF | Rflags.VIP, TestName = "IRETD at CPL 0: all")]
     [TestCase(2, 0, 0ul, AllFlags & 0xFFFF, TestName = "IRET at CPL 0: the low 16")]
     [TestCase(8, 3, 0ul, AllFlags & ~(Rflags.IF | Rflags.Iopl), TestName = "IRETQ at CPL 3, IOPL 0: neither IF nor IOPL")]
     [TestCase(8, 3, Rflags.Iopl, AllFlags, TestName = "IRETQ at CPL 3, IOPL 3: IF too")]

@@ -38,6 +38,14 @@ internal sealed unsafe class PagedGuest : IDisposable
     /// <summary>The block that the last <see cref="RunBlock"/> entered; null where its bytes could not be fetched.</summary>
     public Block* Entered { get; private set; }
 
+    /// <summary>Sets CR4.OSXSAVE, and x87, SSE and AVX state in XCR0.</summary>
+    public void EnableAvx()
+    {
+        Cpu.State.Cr4 |= Cr4.OSXSAVE;
+        Cpu.State.Xcr0 = 7;
+        Cpu.FlushTlb();
+    }
+
     /// <summary>Maps pages of RAM; a later mapping of the same page replaces the earlier one, without a TLB flush.</summary>
     public void Map(ulong gva, ulong gpa, PageRights rights = PageRights.Write, ulong length = PageSize.Size4K)
     {

@@ -7,18 +7,24 @@ namespace Quadwalk.Tests;
 /// <summary>Executes one instruction through its handler alone, on <see cref="FlatPort"/>.</summary>
 internal sealed unsafe class SingleInstruction : IDisposable
 {
-    private static readonly UInt128 AboveXmm = UInt128.MaxValue / 3;
-    private static readonly CpuFeatures Features = new();
+    private readonly CpuFeatures features;
 
-    public SingleInstruction()
+    /// <summary>On a processor that claims what every processor here does, and the features given.</summary>
+    public SingleInstruction(params CpuFeature[] more)
+        : this(With(more))
     {
+    }
+
+    public SingleInstruction(CpuFeatures features)
+    {
+        this.features = features;
         Memslots slots = new();
-        Cpu = new Vcpu(slots, new UserspaceMapping(slots), new MmioBus(), new PortBus(), Features);
+        Cpu = new Vcpu(slots, new UserspaceMapping(slots), new MmioBus(), new PortBus(), features);
     }
 
     public Vcpu Cpu { get; }
 
-    /// <summary>Whether every instruction so far left bits 128 and up of the vector registers alone.</summary>
+    /// <summary>Whether every instruction so far left bits 256 and up of the vector registers alone.</summary>
     public bool UpperBitsKept { get; private set; } = true;
 
     /// <summary>Decodes and executes; the exit says whether it ran on to the next instruction (<see cref="BlockExit.Branch"/>).</summary>
@@ -29,7 +35,7 @@ internal sealed unsafe class SingleInstruction : IDisposable
         Op* ops = stackalloc Op[2];
         ops[0] = new Op { Rip = rip, Length = (byte)instruction.Length };
         ops[1] = new Op { Handler = &End };
-        kind = OpBinder<FlatPort>.Bind(instruction, ref ops[0], mode);
+        kind = OpBinder<FlatPort>.Bind(instruction, ref ops[0], mode, features);
         return ops[0].Handler(Cpu.StatePointer, ops, Cpu);
     }
 
@@ -40,22 +46,18 @@ internal sealed unsafe class SingleInstruction : IDisposable
         for (int i = 0; i < 16; i++)
         {
             cpu.Gpr[i] = state.Gpr[i];
-            CpuState.At<UInt128>(ref cpu, Xmm(i)) = state.Xmm[i];
-            CpuState.At<UInt128>(ref cpu, Xmm(i) + 16) = AboveXmm;
         }
 
+        GuestRegisters.SetVectors(ref cpu, state);
         Cpu.Rflags = state.Rflags;
-        cpu.Mxcsr = state.Mxcsr;
         BlockExit exit = Execute(form.Bytes, 0x1000, out kind);
         for (int i = 0; i < 16; i++)
         {
             state.Gpr[i] = cpu.Gpr[i];
-            state.Xmm[i] = CpuState.At<UInt128>(ref cpu, Xmm(i));
-            UpperBitsKept &= CpuState.At<UInt128>(ref cpu, Xmm(i) + 16) == AboveXmm;
         }
 
+        UpperBitsKept &= GuestRegisters.GetVectors(ref cpu, ref state);
         state.Rflags = Cpu.Rflags;
-        state.Mxcsr = cpu.Mxcsr;
         return exit;
     }
 
@@ -63,6 +65,12 @@ internal sealed unsafe class SingleInstruction : IDisposable
     public static int Xmm(int index) => OperandLayout.OffsetOf(Register.XMM0 + index);
 
     public void Dispose() => Cpu.Dispose();
+
+    private static CpuFeatures With(CpuFeature[] more)
+    {
+        CpuFeatures features = new();
+        return features with { Claimed = new HashSet<CpuFeature>(features.Claimed.Concat(more)) };
+    }
 
     private static BlockExit End(CpuState* cpu, Op* op, Vcpu vcpu) => BlockExit.Branch;
 }

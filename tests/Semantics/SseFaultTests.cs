@@ -177,27 +177,36 @@ public sealed unsafe class SseFaultTests
         }
     }
 
-    private static IEnumerable<TestCaseData<Action<Assembler>>> NotThere()
+    private static IEnumerable<TestCaseData<Action<Assembler>>> Later()
     {
         yield return new(c => c.paddb(mm0, mm1)) { TestName = "PADDB mm" };
         yield return new(c => c.cvtpi2ps(xmm0, mm1)) { TestName = "CVTPI2PS" };
         yield return new(c => c.movdq2q(mm0, xmm1)) { TestName = "MOVDQ2Q" };
+        yield return new(c => c.emms()) { TestName = "EMMS" };
         yield return new(c => c.haddps(xmm0, xmm1)) { TestName = "HADDPS" };
         yield return new(c => c.pshufb(xmm0, xmm1)) { TestName = "PSHUFB" };
         yield return new(c => c.pmulld(xmm0, xmm1)) { TestName = "PMULLD" };
+        yield return new(c => c.pcmpistri(xmm0, xmm1, 0)) { TestName = "PCMPISTRI" };
+        yield return new(c => c.crc32(eax, ebx)) { TestName = "CRC32" };
+        yield return new(c => c.popcnt(eax, ebx)) { TestName = "POPCNT" };
+        yield return new(c => c.aesenc(xmm0, xmm1)) { TestName = "AESENC" };
+        yield return new(c => c.pclmulqdq(xmm0, xmm1, 0)) { TestName = "PCLMULQDQ" };
+        yield return new(c => c.sha1msg1(xmm0, xmm1)) { TestName = "SHA1MSG1" };
         yield return new(c => c.vaddps(xmm0, xmm1, xmm2)) { TestName = "VADDPS" };
     }
 
-    [TestCaseSource(nameof(NotThere))]
-    public void MmxAndLaterExtensionsAreUndefined(Action<Assembler> code)
+    /// <summary>On a processor model that claims SSE2 and nothing later.</summary>
+    [TestCaseSource(nameof(Later))]
+    public void ExtensionsThatAreNotClaimedAreUndefined(Action<Assembler> code)
     {
-        BlockExit exit = Execute(code);
+        using SingleInstruction old = new(new CpuFeatures { Claimed = new HashSet<CpuFeature> { CpuFeature.Fxsr, CpuFeature.Sse, CpuFeature.Sse2 } });
+        BlockExit exit = Execute(old, code, BlockMode.None);
 
         using (Assert.EnterMultipleScope())
         {
             Assert.That(exit, Is.EqualTo(BlockExit.Fault));
-            Assert.That(cpu.Cpu.PendingFault.Vector, Is.EqualTo(ExceptionVector.InvalidOpcode));
-            Assert.That(cpu.Cpu.PendingFault.Cause.Rule, Is.EqualTo(FaultRule.UndefinedOpcode));
+            Assert.That(old.Cpu.PendingFault.Vector, Is.EqualTo(ExceptionVector.InvalidOpcode));
+            Assert.That(old.Cpu.PendingFault.Cause.Rule, Is.EqualTo(FaultRule.UndefinedOpcode));
         }
     }
 
@@ -228,6 +237,7 @@ public sealed unsafe class SseFaultTests
             Xmm(i) = (UInt128)(uint)(i + 1) << 100 | (uint)i;
         }
 
+        Execute(c => c.fninit());
         Execute(c => Fxsave(c, wide));
         ulong controlAndTag = *(ulong*)memory;
         (uint Mxcsr, uint Mask) saved = (*(uint*)(memory + 24), *(uint*)(memory + 28));
@@ -310,12 +320,14 @@ public sealed unsafe class SseFaultTests
         }
     }
 
-    private BlockExit Execute(Action<Assembler> code, BlockMode mode = BlockMode.None)
+    private BlockExit Execute(Action<Assembler> code, BlockMode mode = BlockMode.None) => Execute(cpu, code, mode);
+
+    private static BlockExit Execute(SingleInstruction processor, Action<Assembler> code, BlockMode mode)
     {
         Assembler assembler = new(64);
         code(assembler);
         using MemoryStream stream = new();
         assembler.Assemble(new StreamCodeWriter(stream), 0x1000);
-        return cpu.Execute(stream.ToArray(), 0x1000, out _, mode);
+        return processor.Execute(stream.ToArray(), 0x1000, out _, mode);
     }
 }

@@ -24,6 +24,22 @@ internal static class StateDifference
             }
         }
 
+        for (int i = 0; i < 16; i++)
+        {
+            if (!approximate || !AreNear(ours.YmmHigh[i], theirs.YmmHigh[i]))
+            {
+                Compare(text, $"ymm{i} high", start.YmmHigh[i], ours.YmmHigh[i], theirs.YmmHigh[i]);
+            }
+        }
+
+        for (int i = 0; i < 8; i++)
+        {
+            Compare(text, $"st{i}", start.X87.St[i], ours.X87.St[i], theirs.X87.St[i]);
+        }
+
+        Compare(text, "fcw", start.X87.Control, ours.X87.Control, theirs.X87.Control);
+        Compare(text, "fsw", start.X87.Status, ours.X87.Status, theirs.X87.Status);
+        Compare(text, "ftw", start.X87.Tags, ours.X87.Tags, theirs.X87.Tags);
         Compare(text, "rflags", start.Rflags, ours.Rflags, theirs.Rflags);
         Compare(text, "mxcsr", start.Mxcsr, ours.Mxcsr, theirs.Mxcsr);
         if (text.Length == 0)
@@ -33,7 +49,7 @@ internal static class StateDifference
 
         for (int i = 0; i < 16; i++)
         {
-            text.Append($"\n  before: xmm{i} {start.Xmm[i]:x32} gpr{i} {start.Gpr[i]:x16}");
+            text.Append($"\n  before: ymm{i} {start.YmmHigh[i]:x32}{start.Xmm[i]:x32} gpr{i} {start.Gpr[i]:x16}");
         }
 
         return text.ToString();

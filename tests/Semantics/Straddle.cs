@@ -22,7 +22,8 @@ internal static class Straddle
         }
 
         bool moves = instruction.MemoryBase != Register.None && instruction.MemorySize.GetSize() > before
-            && instruction.Mnemonic is not (Mnemonic.Cmpxchg16b or Mnemonic.Lea or Mnemonic.Div or Mnemonic.Idiv or Mnemonic.Xlatb)
+            && !instruction.IsVsib
+            && instruction.Mnemonic is not (Mnemonic.Ldmxcsr or Mnemonic.Vldmxcsr or Mnemonic.Cmpxchg16b or Mnemonic.Lea or Mnemonic.Div or Mnemonic.Idiv or Mnemonic.Xlatb)
             && !(instruction.MemoryBase.GetFullRegister() == Register.RSP && instruction.IsStackInstruction);
         if (!moves)
         {

@@ -229,20 +229,23 @@ internal sealed class SystemInstructionTests
         Assert.That(machine.Handled, Is.EqualTo((int)ExceptionVector.GeneralProtection));
     }
 
+    /// <summary>48H is REX.W in 64-bit mode, and DEC EAX in compatibility mode.</summary>
     [Test]
-    public void ReturningToCompatibilityModeStopsTheMachine()
+    public void ReturningToCompatibilityModeRuns32BitCode()
     {
-        StopReport report = machine.Kernel(c =>
+        machine.Place(TestMachine.UserCode, c => c.db(0x48, 0x0F, 0x0B));
+        machine.Kernel(c =>
         {
+            c.mov(eax, 7);
             Push(c, TestMachine.UserSs, TestMachine.UserStack, Rflags.Fixed, 0x1B, TestMachine.UserCode);
             c.iretq();
         });
 
         using (Assert.EnterMultipleScope())
         {
-            Assert.That(report.Reason, Is.EqualTo(StopReason.Unsupported));
-            Assert.That(report.Message, Does.Contain("compatibility"));
-            Assert.That((byte)machine[machine.State.Rip], Is.EqualTo(0x48), "RIP is at the IRETQ");
+            Assert.That(machine.Handled, Is.EqualTo((int)ExceptionVector.InvalidOpcode));
+            Assert.That(machine.Frame(hasErrorCode: false).Rip, Is.EqualTo(TestMachine.UserCode + 1));
+            Assert.That(machine.Frame(hasErrorCode: false).Cs, Is.EqualTo(0x1B));
         }
     }
 
@@ -371,19 +374,6 @@ internal sealed class SystemInstructionTests
         Assert.That(System.Text.Encoding.ASCII.GetString(name), Is.EqualTo("QuadwalkEmu!"));
 
         static byte[] Word(ulong register) => BitConverter.GetBytes((uint)register);
-    }
-
-    [TestCase(1u, 0x0000_2000u, 0x0709_A17Cu, TestName = "Leaf 1: no FPU, no MMX, SSE2, CX16")]
-    [TestCase(0x8000_0001u, 0x0000_0001u, 0x2C10_0800u, TestName = "Leaf 80000001: LAHF; SYSCALL, NX, 1 GiB pages, RDTSCP, LM")]
-    [TestCase(0x8000_0004u, 0u, 0u, TestName = "Leaf 80000004: the end of the brand string")]
-    public void CpuidClaimsOnlyWhatThereIs(uint leaf, uint ecxValue, uint edxValue)
-    {
-        CpuidLeaf said = CpuidLeaf.Of(machine.Cpu.Features, leaf);
-        using (Assert.EnterMultipleScope())
-        {
-            Assert.That(said.Ecx, Is.EqualTo(ecxValue), $"0x{said.Ecx:x}");
-            Assert.That(said.Edx, Is.EqualTo(edxValue), $"0x{said.Edx:x}");
-        }
     }
 
     [Test]

@@ -381,7 +381,7 @@ internal sealed class SystemRegisterTests
         machine.Kernel(c => c.sysretq());
 
         ExceptionFrameWords frame = machine.Frame(hasErrorCode: false);
-        const ulong all = Rflags.Fixed | Rflags.Status | Rflags.IF | Rflags.DF | Rflags.Iopl | Rflags.NT | Rflags.AC | Rflags.ID;
+        const ulong all = Rflags.Fixed | Rflags.Status | Rflags.IF | Rflags.DF | Rflags.Iopl | Rflags.NT | Rflags.AC | Rflags.VIF | Rflags.VIP | Rflags.ID;
         using (Assert.EnterMultipleScope())
         {
             Assert.That(machine.Handled, Is.EqualTo(UD));

@@ -34,10 +34,13 @@ internal sealed class TraceGuest : IDisposable
         tables.Map(new Gva(PhysicalLayout.Uart.Value), PhysicalLayout.Uart, 0x1000, PageRights.Write | PageRights.NoExecute);
         tables.Map(new Gva(PhysicalLayout.Scratch.Value), PhysicalLayout.Scratch, 0x1000, PageRights.Write | PageRights.NoExecute);
         ref CpuState cpu = ref Machine.Cpu.State;
+        cpu.Gpr = default;
+        cpu.Idtr = default;
         cpu.Cr0 = Cr0.PE | Cr0.MP | Cr0.ET | Cr0.NE | Cr0.WP | Cr0.PG;
         cpu.Cr3 = tables.Cr3;
         cpu.Cr4 = Cr4.PAE | Cr4.PGE | Cr4.OSFXSR | Cr4.OSXMMEXCPT;
         cpu.Msr.Efer = Efer.SCE | Efer.LME | Efer.LMA | Efer.NXE;
+        cpu.Segments[SegmentIndex.Cs].Attributes = DescriptorBits.Code64 | DescriptorBits.Present | DescriptorBits.CodeOrData | DescriptorBits.Code;
         cpu.Rip = Code;
         cpu.Gpr[GeneralRegister.Rsp] = StackTop;
         cpu.Gpr[GeneralRegister.Rdi] = Data;

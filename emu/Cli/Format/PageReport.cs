@@ -39,12 +39,23 @@ internal static class PageReport
         }
 
         WriteFrame(output, slots, devices, result);
-        WriteUpdates(output, trace.Steps);
+        if (result.Level != 0)
+        {
+            WriteUpdates(output, trace.Steps);
+        }
     }
 
     private static string Registers(in PagingState state) => string.Create(
         CultureInfo.InvariantCulture,
-        $"CR3 0x{state.Cr3:x}, WP {Bit(state.WP)}, PGE {Bit(state.PGE)}, SMEP {Bit(state.SMEP)}, SMAP {Bit(state.SMAP)}, AC {Bit(state.AlignmentCheck)}, NXE {Bit(state.NXE)}, MAXPHYADDR {state.PhysicalAddressBits}");
+        $"{ModeName(state.Mode)}CR3 0x{state.Cr3:x}, WP {Bit(state.WP)}, PGE {Bit(state.PGE)}, SMEP {Bit(state.SMEP)}, SMAP {Bit(state.SMAP)}, AC {Bit(state.AlignmentCheck)}, NXE {Bit(state.NXE)}, MAXPHYADDR {state.PhysicalAddressBits}");
+
+    private static string ModeName(PagingMode mode) => mode switch
+    {
+        PagingMode.None => "No paging, ",
+        PagingMode.Bits32 => "32-bit paging, ",
+        PagingMode.Pae => "PAE paging, ",
+        _ => "",
+    };
 
     private static string Rights(in WalkStep step, bool leaf)
     {
@@ -63,7 +74,9 @@ internal static class PageReport
     {
         ulong size = 1UL << result.PageShift;
         ulong first = result.Gpa.Value & ~(size - 1);
-        output.WriteLine($"page   {SizeName(result.PageShift)} at guest-physical 0x{first:x}, byte at {result.Gpa}");
+        output.WriteLine(result.Level == 0
+            ? $"page   none: CR0.PG is 0, byte at {result.Gpa}"
+            : $"page   {SizeName(result.PageShift)} at guest-physical 0x{first:x}, byte at {result.Gpa}");
         if (slots.TryFind(result.Gpa, out Memslot? slot))
         {
             string writable = slot.IsWritable ? "" : ", read-only";
@@ -105,6 +118,7 @@ internal static class PageReport
     {
         PageSize.Shift4K => "4 KiB",
         PageSize.Shift2M => "2 MiB",
+        22 => "4 MiB",
         _ => "1 GiB",
     };
 

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using Quadwalk.Emulation;
 using Quadwalk.GuestMemory;
 
@@ -9,7 +10,33 @@ internal sealed class ImageArguments
 {
     private readonly Argument<string> image = new("IMAGE")
     {
-        Description = "A static ELF64 x86-64 executable; with --load-at, a flat binary.",
+        Description = "A static ELF64 x86-64 executable; with --load-at, a flat binary; with --machine pc, a multiboot image.",
+    };
+
+    private readonly Option<MachineKind?> machine = new("--machine")
+    {
+        Description = "Which devices there are: bare for ELF64 and flat images, pc for multiboot images. [default: bare]",
+        HelpName = "bare|pc",
+        CustomParser = result => Parsers.Machine(result),
+    };
+
+    private readonly Option<int?> processors = new("--smp", "-smp")
+    {
+        Description = "With --machine pc, how many processors. [default: 1]",
+        HelpName = "N",
+        CustomParser = result => Parsers.Processors(result),
+    };
+
+    private readonly Option<string?> commandLine = new("--append", "-append")
+    {
+        Description = "With --machine pc, the image's command line, behind its name.",
+        HelpName = "TEXT",
+    };
+
+    private readonly Option<string?> modules = new("--initrd", "-initrd")
+    {
+        Description = "With --machine pc, modules: FILE and arguments, separated by commas; two commas stand for one.",
+        HelpName = "LIST",
     };
 
     private readonly Option<ulong?> memory = new("--memory", "-m")
@@ -32,6 +59,8 @@ internal sealed class ImageArguments
         HelpName = "auto|memfd|anonymous",
         CustomParser = result => Parsers.HostMemory(result),
     };
+
+    private readonly Option<CpuFeatures?> cpu = CpuArgument.Create();
 
     private readonly Option<int?> ring = new("--ring")
     {
@@ -61,9 +90,15 @@ internal sealed class ImageArguments
             }
         });
         command.Add(image);
+        command.Add(machine);
+        command.Add(processors);
+        command.Add(commandLine);
+        command.Add(modules);
+        command.Validators.Add(RequirePc);
         command.Add(memory);
         command.Add(memoryPath);
         command.Add(hostMemory);
+        command.Add(cpu);
         command.Add(ring);
         command.Add(loadAddress);
     }
@@ -71,11 +106,27 @@ internal sealed class ImageArguments
     /// <summary>What was given.</summary>
     public ImageOptions Read(ParseResult result) => new()
     {
+        Kind = result.GetValue(machine) ?? MachineKind.Bare,
+        Processors = result.GetValue(processors) ?? 1,
+        CommandLine = result.GetValue(commandLine) ?? "",
+        Modules = result.GetValue(modules),
         Path = result.GetRequiredValue(image),
         RamBytes = result.GetValue(memory) ?? MachineOptions.DefaultRamBytes,
         MemoryPath = result.GetValue(memoryPath) ?? MemoryPaths.Userspace,
         HostMemory = result.GetValue(hostMemory) ?? HostMemoryKind.Auto,
+        Cpu = result.GetValue(cpu) ?? new CpuFeatures(),
         Ring = result.GetValue(ring),
         LoadAddress = result.GetValue(loadAddress),
     };
+
+    private void RequirePc(CommandResult result)
+    {
+        foreach (Option option in (Option[])[processors, commandLine, modules])
+        {
+            if (result.GetResult(option) is { Implicit: false } && result.GetValue(machine) != MachineKind.Pc)
+            {
+                result.AddError($"{option.Name} is for --machine pc: add that");
+            }
+        }
+    }
 }

@@ -44,6 +44,18 @@ internal static class Parsers
         return count;
     }
 
+    /// <summary>The parser of a seed.</summary>
+    public static ulong Seed(ArgumentResult result)
+    {
+        string text = Text(result);
+        if (!Number.TryParse(text, out ulong seed))
+        {
+            result.AddError($"{Name(result)} '{text}' is no seed: give a number up to 64 bits");
+        }
+
+        return seed;
+    }
+
     /// <summary>The parser of a numeric address.</summary>
     public static Gva Address(ArgumentResult result)
     {
@@ -56,6 +68,21 @@ internal static class Parsers
         return new Gva(address);
     }
 
+    /// <summary>The parser of a kind of machine.</summary>
+    public static MachineKind Machine(ArgumentResult result) => Choice(result, [("bare", MachineKind.Bare), ("pc", MachineKind.Pc)]);
+
+    /// <summary>The parser of a number of processors.</summary>
+    public static int Processors(ArgumentResult result)
+    {
+        string text = Text(result);
+        if (!Number.TryParse(text, out ulong count) || count is 0 or > MachineOptions.MostProcessors)
+        {
+            result.AddError($"{Name(result)} '{text}' is no number of processors: give 1 to {MachineOptions.MostProcessors}");
+        }
+
+        return (int)count;
+    }
+
     /// <summary>The parser of a privilege level.</summary>
     public static int Ring(ArgumentResult result) => Choice(result, [("0", 0), ("3", 3)]);
 
@@ -65,6 +92,17 @@ internal static class Parsers
     /// <summary>The parser of a kind of host memory.</summary>
     public static HostMemoryKind HostMemory(ArgumentResult result) => Choice(
         result, [("auto", HostMemoryKind.Auto), ("memfd", HostMemoryKind.Memfd), ("anonymous", HostMemoryKind.Anonymous)]);
+
+    /// <summary>The parser of a processor model.</summary>
+    public static CpuFeatures? Cpu(ArgumentResult result)
+    {
+        if (!CpuFeatures.TryParse(Text(result), out CpuFeatures? features, out string? error))
+        {
+            result.AddError($"{Name(result)}: {error}");
+        }
+
+        return features;
+    }
 
     /// <summary>The parser of a word that stands for a value.</summary>
     public static T Choice<T>(ArgumentResult result, ReadOnlySpan<(string Word, T Value)> choices)

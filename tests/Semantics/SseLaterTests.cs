@@ -1,0 +1,73 @@
+using Iced.Intel;
+using NUnit.Framework;
+
+namespace Quadwalk.Tests;
+
+/// <summary>Every form of MMX, and of SSE3 to SHA in the legacy encoding, against the host's processor.</summary>
+[TestFixture]
+public sealed class SseLaterTests
+{
+    private const int Cases = 600;
+    private const int ManyCases = 100_000;
+    private const int CasesPerControl = 24;
+
+    private FormComparison? comparison;
+
+    [OneTimeSetUp]
+    public void Begin() => comparison = HostProcessor.IsSupported ? new FormComparison() : null;
+
+    [OneTimeTearDown]
+    public void End() => comparison?.Dispose();
+
+    private static IEnumerable<Code> Codes() => InstructionFamilies.LaterVector.SelectMany(family => family.Codes);
+
+    private static IEnumerable<Code> CodesWithControl() => Codes().Where(code => code.ToOpCode() is { OpCount: > 0 } info && info.GetOpKind(info.OpCount - 1) == OpCodeOperandKind.imm8);
+
+    /// <summary>The opcodes of the SDM, counted by Iced's tables; a REX.W form that reads or writes another register counts apart.</summary>
+    [TestCase("mmx", 103)]
+    [TestCase("sse3", 10)]
+    [TestCase("ssse3", 16)]
+    [TestCase("sse4.1", 53)]
+    [TestCase("sse4.2", 7)]
+    [TestCase("aes", 6)]
+    [TestCase("pclmulqdq", 1)]
+    [TestCase("sha", 7)]
+    public void NoOpcodeIsLeftOut(string family, int opcodes) =>
+        Assert.That(InstructionFamilies.Named(family).Codes, Has.Count.EqualTo(opcodes));
+
+    [TestCaseSource(nameof(Codes))]
+    public void AgreesWithTheHost(Code code) => Run(code, Cases, InstructionForms.Of(code, new FormOptions()));
+
+    [TestCaseSource(nameof(Codes))]
+    [Category("Full")]
+    public void AgreesWithTheHostInManyStates(Code code) => Run(code, ManyCases, InstructionForms.Of(code, new FormOptions()));
+
+    /// <summary>All 256 values of the immediate, from a register and from memory.</summary>
+    [TestCaseSource(nameof(CodesWithControl))]
+    public void EveryControlAgreesWithTheHost(Code code) => Run(code, 512 * CasesPerControl, WithEveryControl(code));
+
+    private static IEnumerable<InstructionForm> WithEveryControl(Code code)
+    {
+        InstructionForm[] forms = [.. InstructionForms.Of(code, new FormOptions())];
+        InstructionForm[] samples = [.. forms.DistinctBy(form => form.Instruction.OpCount > 1 && HasMemory(form.Instruction))];
+        for (int i = 0; i < 512; i++)
+        {
+            InstructionForm sample = samples[i % samples.Length];
+            byte[] bytes = [.. sample.Bytes.AsSpan(0, sample.Bytes.Length - 1), (byte)(i / 2)];
+            Decoder decoder = Decoder.Create(64, bytes);
+            yield return new InstructionForm(decoder.Decode(), bytes);
+        }
+    }
+
+    private static bool HasMemory(in Instruction instruction) => instruction.Op0Kind == OpKind.Memory || instruction.Op1Kind == OpKind.Memory;
+
+    private void Run(Code code, int cases, IEnumerable<InstructionForm> forms)
+    {
+        if (comparison is null)
+        {
+            Assert.Ignore("needs an x64 Linux host");
+        }
+
+        comparison.Run(code, cases, forms);
+    }
+}
