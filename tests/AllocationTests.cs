@@ -80,6 +80,18 @@ public sealed class AllocationTests
         Assert.That(guest.Cpu.Counters.Exceptions - before, Is.EqualTo(20_000), "one in four instructions, of twice 40000");
     }
 
+    [TestCase("blend", 2_000_000ul)]
+    [TestCase("matmul", 4_000_000ul)]
+    [TestCase("mandel80", 2_000_000ul)]
+    public void VectorAndX87GuestsAllocateNothing(string guest, ulong warmUp)
+    {
+        using Machine machine = new(new MachineOptions());
+        ImageLoader.Load(machine, ElfImage.Parse(File.ReadAllBytes(GuestSamples.PathOf(guest + ".elf")), machine.Options.RamBytes));
+        machine.Run(warmUp);
+        long reports = AllocatedBy(() => _ = new StopReport(StopReason.Limit));
+        Assert.That(AllocatedBy(() => machine.Run(1_000_000)), Is.EqualTo(reports));
+    }
+
     private static PagedGuest Loop(byte[] code)
     {
         PagedGuest guest = new();

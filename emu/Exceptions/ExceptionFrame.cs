@@ -67,8 +67,13 @@ internal static unsafe class ExceptionFrame
             cpu.Dr[7] &= ~Dr7.GD;
         }
 
+        bool contextStays = cpl == cpu.Cpl && vcpu.Is64BitMode;
         cpu.Cpl = (byte)cpl;
-        vcpu.ContextChanged();
+        if (!contextStays)
+        {
+            vcpu.ContextChanged();
+        }
+
         return true;
     }
 

@@ -15,11 +15,14 @@ public sealed class PcBoard
     private const ulong LocalApicAddress = 0xFEE0_0000, IoApicAddress = 0xFEC0_0000;
 
     private readonly LocalApicPage page;
+    private readonly MmioBus mmio;
+    private Gpa pageAddress = new(LocalApicAddress);
 
     internal PcBoard(Machine machine, Action reset)
     {
         Firmware = new FirmwareConfig(machine.Options.RamBytes, machine.Cpus.Count);
         page = new LocalApicPage(Bus);
+        mmio = machine.Mmio;
         foreach (Vcpu cpu in machine.Cpus)
         {
             LocalApic apic = new((int)cpu.ApicId, Bus, Clock, machine.Options.Features.PhysicalAddressBits);
@@ -27,6 +30,7 @@ public sealed class PcBoard
             cpu.Apic = apic;
             cpu.Clock = Clock;
             apic.Changed = cpu.RequestAttention;
+            apic.BaseChanged = PlacePage;
         }
 
         Pic = new Pic8259(new InterruptLine(Bus.LocalApics[0], LocalApic.Lint0));
@@ -79,7 +83,22 @@ public sealed class PcBoard
     public PcTestDevice TestDevice { get; }
 
     /// <summary>Selects whose local APIC the page shows.</summary>
-    internal void Select(Vcpu cpu) => page.Current = (int)cpu.ApicId;
+    internal void Select(Vcpu cpu)
+    {
+        page.Current = (int)cpu.ApicId;
+        PlacePage();
+    }
+
+    /// <summary>Puts the page where IA32_APIC_BASE of the running processor says. RAM comes before it, as before every device.</summary>
+    private void PlacePage()
+    {
+        Gpa wanted = Bus.LocalApics[page.Current].PageAddress;
+        if (wanted != pageAddress)
+        {
+            mmio.Move(page, wanted);
+            pageAddress = wanted;
+        }
+    }
 
     private void AttachPorts(PortBus ports, Action reset)
     {

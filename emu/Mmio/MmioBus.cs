@@ -53,6 +53,18 @@ public sealed class MmioBus
         map.Add(address.Value, device.Size, device);
     }
 
+    /// <summary>
+    /// Lets an attached device answer from another address on; where other devices are already, it answers nowhere until it is moved again.
+    /// </summary>
+    internal void Move(IMmioDevice device, Gpa address)
+    {
+        map.Remove(device);
+        if (!map.Meets(address.Value, device.Size))
+        {
+            Attach(address, device);
+        }
+    }
+
     /// <summary>Finds the device that answers at <paramref name="address"/>.</summary>
     public bool TryFind(Gpa address, out MmioRegion region)
     {

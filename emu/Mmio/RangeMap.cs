@@ -35,6 +35,27 @@ internal sealed class RangeMap<T>
         lastHit = index;
     }
 
+    /// <summary>Removes the range of a value; false when it has none.</summary>
+    public bool Remove(T value)
+    {
+        int index = Array.FindIndex(ranges, range => ReferenceEquals(range.Value, value));
+        if (index < 0)
+        {
+            return false;
+        }
+
+        ranges = [.. ranges[..index], .. ranges[(index + 1)..]];
+        lastHit = 0;
+        return true;
+    }
+
+    /// <summary>Whether any range meets <paramref name="size"/> bytes from <paramref name="first"/>.</summary>
+    public bool Meets(ulong first, ulong size)
+    {
+        int next = UpperBound(first);
+        return (next > 0 && ranges[next - 1].Last >= first) || (next < ranges.Length && ranges[next].First - first < size);
+    }
+
     /// <summary>
     /// Finds the range that holds <paramref name="address"/>. Where there is none, <paramref name="range"/> covers the gap and
     /// has no value.

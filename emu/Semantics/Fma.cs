@@ -137,7 +137,7 @@ internal readonly struct FusedVex<TOrder, TSigns, T> : IVexOperation<Vector128<T
     public static bool TryApply(ref CpuState cpu, ref Op op, Vcpu vcpu, Vector256<T> last, out Vector256<T> result)
     {
         (Vector256<T> a, Vector256<T> b, Vector256<T> c) = TOrder.Arrange(CpuState.At<Vector256<T>>(ref cpu, op.Dst), VexRegister.First<Vector256<T>>(ref cpu, ref op), last);
-        if (FloatFastPath.IsOpen(cpu.Mxcsr) && FloatFastPath.IsOrdinary(a) && FloatFastPath.IsOrdinary(b) && FloatFastPath.IsOrdinary(c))
+        if (FloatFastPath.IsOpen(cpu.Mxcsr) && FloatFastPath.AreOrdinary(a, b, c))
         {
             Vector256<T> product = TSigns.NegatesProduct ? -a : a;
             Vector256<T> addend = TSigns.NegatesEven == TSigns.NegatesOdd ? (TSigns.NegatesEven ? -c : c) : c ^ Turned;

@@ -230,9 +230,24 @@ internal static unsafe class FloatFastPath
     /// <summary>Whether every lane is.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool IsOrdinary<T>(Vector256<T> value)
+        where T : unmanaged => Others(value) == Vector256<byte>.Zero;
+
+    /// <summary>Whether every lane of both is; one test for both.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool AreOrdinary<T>(Vector256<T> a, Vector256<T> b)
+        where T : unmanaged => (Others(a) | Others(b)) == Vector256<byte>.Zero;
+
+    /// <summary>Whether every lane of the three is; one test for all.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool AreOrdinary<T>(Vector256<T> a, Vector256<T> b, Vector256<T> c)
+        where T : unmanaged => (Others(a) | Others(b) | Others(c)) == Vector256<byte>.Zero;
+
+    /// <summary>Ones in the lanes that are not ordinary.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<byte> Others<T>(Vector256<T> value)
         where T : unmanaged => sizeof(T) == sizeof(float)
-            ? !Vector256.EqualsAny((value.AsUInt32() + Vector256.Create(2u << 23)) & Vector256.Create(0xFCu << 23), Vector256<uint>.Zero)
-            : !Vector256.EqualsAny((value.AsUInt64() + Vector256.Create(2UL << 52)) & Vector256.Create(0x7FCUL << 52), Vector256<ulong>.Zero);
+            ? Vector256.Equals((value.AsUInt32() + Vector256.Create(2u << 23)) & Vector256.Create(0xFCu << 23), Vector256<uint>.Zero).AsByte()
+            : Vector256.Equals((value.AsUInt64() + Vector256.Create(2UL << 52)) & Vector256.Create(0x7FCUL << 52), Vector256<ulong>.Zero).AsByte();
 }
 
 /// <summary>One lane off the fastest path.</summary>
@@ -302,7 +317,7 @@ internal static class FloatArithmetic<TOperation, T>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool TryApply(ref CpuState cpu, Vcpu vcpu, Vector256<T> a, Vector256<T> b, out Vector256<T> result)
     {
-        if (FloatFastPath.IsOrdinary(b) && (TOperation.IsUnary || FloatFastPath.IsOrdinary(a)) && (TOperation.IsExact || FloatFastPath.IsOpen(cpu.Mxcsr)))
+        if ((TOperation.IsUnary ? FloatFastPath.IsOrdinary(b) : FloatFastPath.AreOrdinary(a, b)) && (TOperation.IsExact || FloatFastPath.IsOpen(cpu.Mxcsr)))
         {
             result = TOperation.Apply(a, b);
             if (TOperation.IsExact || FloatFastPath.IsOrdinary(result))

@@ -113,6 +113,7 @@ internal readonly struct SysretToCompatibility : ITerminator
         }
 
         vcpu.Rflags = cpu.Gpr[GeneralRegister.R11] & ~(Rflags.RF | Rflags.VM);
+        vcpu.Debug.Stepping = (cpu.SystemFlags & Rflags.TF) != 0;
         int selectors = (int)(cpu.Msr.Star >> SelectorShift);
         FlatSegments.Load(ref cpu, vcpu, selectors | 3, (selectors + 8) | 3, cpl: 3, compatibility: true);
         cpu.Rip = (uint)cpu.Gpr[GeneralRegister.Rcx];

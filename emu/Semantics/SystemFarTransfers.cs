@@ -195,10 +195,12 @@ internal static class FarReturnCommit
     public static void To(ref CpuState cpu, Vcpu vcpu, ulong rip, in SegmentRegister cs, in SegmentRegister ss, ulong rsp, int cpl)
     {
         bool outer = cpl != cpu.Cpl;
+        bool wide = CodeSegment.Is64Bit(ref cpu, cs);
+        bool contextStays = !outer && wide && vcpu.Is64BitMode;
         cpu.Segments[SegmentIndex.Cs] = cs;
         cpu.Segments[SegmentIndex.Ss] = ss;
         ref ulong pointer = ref cpu.Gpr[GeneralRegister.Rsp];
-        pointer = CodeSegment.Is64Bit(ref cpu, cs) ? rsp
+        pointer = wide ? rsp
             : Stack.Is32Bit(ref cpu) ? (uint)rsp
             : (pointer & ~(ulong)ushort.MaxValue) | (ushort)rsp;
         cpu.Rip = rip;
@@ -208,6 +210,9 @@ internal static class FarReturnCommit
             CodeSegment.DropInnerSegments(ref cpu);
         }
 
-        vcpu.ContextChanged();
+        if (!contextStays)
+        {
+            vcpu.ContextChanged();
+        }
     }
 }

@@ -167,7 +167,7 @@ public sealed class ImageLoaderTests
             Assert.That(stack % 16, Is.EqualTo(ring == 0 ? 8 : 0));
             Assert.That(cpu.Cr0, Is.EqualTo(0x8001_0033));
             Assert.That(cpu.Cr3, Is.EqualTo(booted.Layout.Cr3));
-            Assert.That(cpu.Cr4, Is.EqualTo(0x6a0 | protections));
+            Assert.That(cpu.Cr4, Is.EqualTo(0x406a0 | protections));
             Assert.That(cpu.Msr.Efer, Is.EqualTo(0xd01));
             Assert.That(cpu.Msr.Star, Is.EqualTo(0x001b_0008_0000_0000));
             Assert.That(cpu.Msr.Lstar, Is.EqualTo(ring == 3 ? 0xffff_ffff_ff00_2000 : 0));

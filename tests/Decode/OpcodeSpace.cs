@@ -2,32 +2,41 @@ using Iced.Intel;
 
 namespace Quadwalk.Tests;
 
-/// <summary>An encoding of every opcode of 64-bit mode, found by decoding the opcode space rather than from a list.</summary>
+/// <summary>An encoding of every opcode, found by decoding the opcode space rather than from a list.</summary>
 internal static class OpcodeSpace
 {
-    private static readonly byte[][] Prefixes = [[], [0x66], [0xF3], [0xF2], [0x48], [0x66, 0x48], [0xF3, 0x48], [0xF2, 0x48], [0x67], [0x9B]];
+    private static readonly byte[][] Prefixes = [[], [0x66], [0xF3], [0xF2], [0x48], [0x66, 0xF3], [0x66, 0xF2], [0x67, 0x66], [0x66, 0x48], [0xF3, 0x48], [0xF2, 0x48], [0x67], [0x9B]];
     private static readonly byte[][] Escapes = [[], [0x0F], [0x0F, 0x38], [0x0F, 0x3A]];
 
     /// <summary>ModRM bytes of registers and of memory at RBX: every group and sub-group.</summary>
     public static readonly byte[] ModRms = [.. Enumerable.Range(0, 256).Where(b => b >= 0xC0 || (b < 0x40 && (b & 7) == 3)).Select(b => (byte)b)];
 
-    /// <summary>The first encoding that was found of each opcode.</summary>
+    /// <summary>ModRM bytes of a SIB byte for each first register: what gathers need for an operand.</summary>
+    private static readonly byte[] WithSib = [.. Enumerable.Range(0, 8).Select(register => (byte)((register << 3) | 4))];
+
+    /// <summary>RBX, and an index that is neither the register of the last of <see cref="WithSib"/> nor XMM0.</summary>
+    private const byte Sib = 0x13;
+
+    /// <summary>The first encoding that was found of each opcode of 64-bit mode.</summary>
     public static IReadOnlyDictionary<Code, byte[]> Find()
     {
         Dictionary<Code, byte[]> found = [];
-        foreach ((Instruction instruction, byte[] bytes) in All())
+        foreach ((Instruction instruction, ReadOnlyMemory<byte> bytes) in All(64))
         {
-            found.TryAdd(instruction.Code, bytes);
+            if (!found.ContainsKey(instruction.Code))
+            {
+                found.Add(instruction.Code, bytes.ToArray());
+            }
         }
 
         return found;
     }
 
-    /// <summary>The first that was found of each opcode with memory, and with registers alone.</summary>
+    /// <summary>The first that was found of each opcode of 64-bit mode with memory, and with registers alone.</summary>
     public static IReadOnlyCollection<Instruction> FindForms()
     {
         Dictionary<(Code, MemorySize), Instruction> found = [];
-        foreach ((Instruction instruction, _) in All())
+        foreach ((Instruction instruction, _) in All(64))
         {
             found.TryAdd((instruction.Code, instruction.MemorySize), instruction);
         }
@@ -35,25 +44,45 @@ internal static class OpcodeSpace
         return found.Values;
     }
 
-    private static IEnumerable<(Instruction Instruction, byte[] Bytes)> All()
+    /// <summary>The first encoding of each opcode with an operand in memory, and without one, where code is 16, 32 or 64 bits wide.</summary>
+    public static IReadOnlyDictionary<OpcodeShape, byte[]> FindShapes(int bitness)
     {
+        Dictionary<OpcodeShape, byte[]> found = [];
+        foreach ((Instruction instruction, ReadOnlyMemory<byte> bytes) in All(bitness))
+        {
+            OpcodeShape shape = OpcodeShape.Of(instruction);
+            if (!found.ContainsKey(shape))
+            {
+                found.Add(shape, bytes.ToArray());
+            }
+        }
+
+        return found;
+    }
+
+    /// <summary>Every encoding; the bytes hold until the next.</summary>
+    private static IEnumerable<(Instruction Instruction, ReadOnlyMemory<byte> Bytes)> All(int bitness)
+    {
+        byte[] all = [.. ModRms, .. WithSib];
         byte[] bytes = new byte[15];
         ByteArrayCodeReader reader = new(bytes);
-        Decoder decoder = Decoder.Create(64, reader);
+        Decoder decoder = Decoder.Create(bitness, reader);
         foreach (int length in Heads(bytes))
         {
+            byte last = bytes[length + 2];
             for (int opcode = 0; opcode < 256; opcode++)
             {
                 bytes[length] = (byte)opcode;
-                foreach (byte modRm in ModRms)
+                foreach (byte modRm in all)
                 {
                     bytes[length + 1] = modRm;
+                    bytes[length + 2] = (modRm & 0xC7) == 4 && last == 0 ? Sib : last;
                     reader.Position = 0;
                     decoder.IP = 0;
                     decoder.Decode(out Instruction instruction);
                     if (!instruction.IsInvalid)
                     {
-                        yield return (instruction, bytes[..instruction.Length]);
+                        yield return (instruction, bytes.AsMemory(0, instruction.Length));
                     }
                 }
             }
@@ -82,6 +111,7 @@ internal static class OpcodeSpace
             foreach (int map in (int[])[1, 2, 3, 5, 6, 7])
             {
                 yield return Set(bytes, [0xC4, (byte)(0xE0 | map), last]);
+                yield return Set(bytes, [0x67, 0xC4, (byte)(0xE0 | map), last]);
                 yield return Set(bytes, [0x62, (byte)(0xF0 | map), (byte)((last & 0x83) | 0x7C), (byte)(0x08 | ((form & 0x18) << 2) | (form >> 5))]);
             }
 

@@ -67,7 +67,8 @@ public sealed class LegacyInterruptTests
             Assert.That((m.Frame(1), m.State.Gpr[4]), Is.EqualTo((LegacyMachine.CodeBase >> 4, (ulong)LegacyMachine.StackTop - 6)));
             Assert.That(m.Frame(2) & (uint)Rflags.IF, Is.Not.Zero);
             Flags(m, Rflags.IF, false);
-        }) { IsTrap = true };
+        })
+        { IsTrap = true };
         yield return new("no error code in real-address mode", Real, c => c.mov(ax, __word_ptr[0xFFFF]), Expected.Gp(), Check: m => Assert.That(m.State.Gpr[4], Is.EqualTo(LegacyMachine.StackTop - 6)));
         yield return new("beyond IDTR.limit", Real, c => c.@int(Vector), Expected.Gp(), Arrange: m => m.State.Idtr.Limit = (Vector * 4) + 2);
         yield return new("IDTR.base", Real, c => c.@int(Vector), new(5), Arrange: m => { m.State.Idtr.Base = 0x6_0000; m.SetDword(0x6_0000 + (4 * Vector), 0x8000_0050); }) { IsTrap = true };
@@ -78,7 +79,8 @@ public sealed class LegacyInterruptTests
         {
             Assert.That(Enumerable.Range(1, 8).Select(m.Frame), Is.EqualTo((uint[])[0x1000, 0x2_3002, LegacyMachine.StackTop, 0x7000, 0x4000, 0x4000, 0x4000, 0x4000]), "CS, EFLAGS, ESP, SS, ES, DS, FS, GS");
             Assert.That((m.State.Segments[SegmentIndex.Ds].Attributes, m.State.Cpl, m.State.Gpr[4]), Is.EqualTo((0u, (byte)0, (ulong)LegacyMachine.InnerStackTop - 36)));
-        }) { IsTrap = true };
+        })
+        { IsTrap = true };
         yield return new("INT without IOPL", V86, c => c.@int(0x80), Expected.Gp(), Arrange: m => m.SetIopl(2));
         yield return new("INT3 without IOPL", V86, c => c.int3(), new(3), Arrange: m => { m.SetIopl(0); m.SetGate(3, Gate(Interrupt32 | Ring3, LegacyMachine.HandlerCs, 3)); }) { IsTrap = true };
         yield return new("INT3 through a gate of DPL 0", V86, c => c.int3(), Expected.Gp(Expected.OfVector(3)));
@@ -110,7 +112,8 @@ public sealed class LegacyInterruptTests
         yield return new("IRET of 16 bits keeps the high half of EFLAGS", P32, c => { c.push(0x0002_0018); c.push(Ended | (0x18 << 16)); c.db(0x66, 0xCF); },
             Arrange: m => { Put(m); m.Cpu.Rflags |= Rflags.ID; m.SetWord(LegacyMachine.StackBase, 0); }, Check: m => { Flags(m, Rflags.ID, true); Ran(m); });
         yield return new("IRETD to ring 3", P32, c => { c.push(0x43); c.push(0x900); c.push(0x202); c.push(0x33); c.push((int)Ended); c.iretd(); }, Arrange: m => Put(m, 3),
-            Check: m => { Ran(m); Assert.That((m.Frame(3), m.Frame(2) & 0x202), Is.EqualTo((0x900u, 0x202u))); Assert.That(m.State.Segments[SegmentIndex.Ds].Attributes, Is.Zero); }) { Ends = 3 };
+            Check: m => { Ran(m); Assert.That((m.Frame(3), m.Frame(2) & 0x202), Is.EqualTo((0x900u, 0x202u))); Assert.That(m.State.Segments[SegmentIndex.Ds].Attributes, Is.Zero); })
+        { Ends = 3 };
         yield return new("IRETD to ring 3 with a null SS", P32, c => { c.push(0); c.push(0x900); c.push(2); c.push(0x33); c.push((int)Ended); c.iretd(); }, Expected.Gp());
         yield return new("IRETD to ring 3 with an SS of ring 0", P32, c => { c.push(0x28); c.push(0x900); c.push(2); c.push(0x33); c.push((int)Ended); c.iretd(); }, Expected.Gp(0x28));
         yield return new("IRETD to virtual-8086 mode", P32, c =>
@@ -125,7 +128,8 @@ public sealed class LegacyInterruptTests
         {
             Ran(m);
             Assert.That(Enumerable.Range(1, 8).Select(m.Frame), Is.EqualTo((uint[])[0x1000, 0x2_3002, 0x900, 0x7000, 0x6666, 0x4000, 0x5555, 0x4444]));
-        }) { Ends = 3 };
+        })
+        { Ends = 3 };
         yield return new("IRET from virtual-8086 mode", V86, c => { c.push(0x0202); c.push(0x2000); c.push(0x10); c.iret(); }, Arrange: m => m.Write(0x2_0010, [0xCD, 0x80]),
             Check: m => Assert.That((m.Frame(1), m.Frame(2)), Is.EqualTo((0x2000u, 0x2_3202u)), "IOPL stays"));
         yield return new("IRET without IOPL", V86, c => c.iret(), Expected.Gp(), Arrange: m => m.SetIopl(2));

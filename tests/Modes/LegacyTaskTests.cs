@@ -54,7 +54,8 @@ public sealed class LegacyTaskTests
             Assert.That((m.Dword(Old + 32), m.Dword(Old + 36) & (uint)Rflags.RF), Is.EqualTo((m.LastInstruction, (uint)Rflags.RF)));
         });
         yield return new("from virtual-8086 mode through a task gate", LegacyMode.Virtual8086, c => c.@int(0x20), Arrange: m => { Put(m); m.SetGate(0x20, Gate(Other, 0, TaskGate | Ring3)); },
-            Check: m => { Assert.That(m.State.Gpr[0], Is.EqualTo(0xAAAA_0000)); Assert.That((m.Dword(Old + 36) & (uint)Rflags.VM, m.Word(Old + 76)), Is.EqualTo(((uint)Rflags.VM, (ushort)0x1000))); }) { Ends = 0 };
+            Check: m => { Assert.That(m.State.Gpr[0], Is.EqualTo(0xAAAA_0000)); Assert.That((m.Dword(Old + 36) & (uint)Rflags.VM, m.Word(Old + 76)), Is.EqualTo(((uint)Rflags.VM, (ushort)0x1000))); })
+        { Ends = 0 };
         yield return new("to virtual-8086 mode", P32, c => c.jmp((ushort)Other, 0u), Arrange: m =>
         {
             Put(m);
@@ -65,7 +66,8 @@ public sealed class LegacyTaskTests
             }
 
             m.Write(LegacyMachine.CodeBase + Begin, [0xB3, 0x42, 0xCD, 0x80]);
-        }, Check: m => Assert.That(((byte)m.State.Gpr[3], m.Frame(2), m.Frame(4)), Is.EqualTo(((byte)0x42, 0x2_3002u, 0x7000u)))) { Ends = 3 };
+        }, Check: m => Assert.That(((byte)m.State.Gpr[3], m.Frame(2), m.Frame(4)), Is.EqualTo(((byte)0x42, 0x2_3002u, 0x7000u))))
+        { Ends = 3 };
         yield return new("a 16-bit TSS", P32, c => c.jmp((ushort)Other, 0u), Arrange: m => Put16(m), Check: m =>
         {
             Assert.That((m.State.Gpr[0], m.State.Gpr[4], m.State.Rip), Is.EqualTo((0xFFFF_00AAul, 0xFFFF_0700ul, (ulong)Begin + 1)));
@@ -80,7 +82,8 @@ public sealed class LegacyTaskTests
         yield return new("an LDT", P32, c => c.jmp((ushort)Other, 0u), Arrange: m => { Put(m); m.SetWord(New + 96, LegacyMachine.LdtSelector); m.SetDescriptor(0xC, Segment(0x5_0000, 0xFFFF, Data)); m.SetWord(New + 84, 0xC); },
             Check: m => { Entered(m); Assert.That((m.State.Ldtr.Base, m.State.Segments[SegmentIndex.Ds].Base), Is.EqualTo(((ulong)LegacyMachine.Ldt, 0x5_0000ul))); });
         yield return new("T", P32, c => c.jmp((ushort)Other, 0u), new(1), Arrange: m => { Put(m); m.SetWord(New + 100, 1); },
-            Check: m => { Assert.That(m.State.Dr[6] & Dr6.BT, Is.Not.Zero); Assert.That(m.State.Gpr[0], Is.EqualTo(0xAAAA_0000)); }) { At = Begin };
+            Check: m => { Assert.That(m.State.Dr[6] & Dr6.BT, Is.Not.Zero); Assert.That(m.State.Gpr[0], Is.EqualTo(0xAAAA_0000)); })
+        { At = Begin };
         yield return new("T after INT", P32, c => c.@int(0x20), new(1), Arrange: m => { Put(m); m.SetWord(New + 100, 1); m.SetGate(0x20, Gate(Other, 0, TaskGate)); }, Check: m => Assert.That(m.State.Dr[6] & Dr6.BT, Is.Not.Zero)) { At = Begin };
         yield return new("local breakpoints end", P32, c => c.jmp((ushort)Other, 0u), Arrange: m => { Put(m); m.State.Dr[7] = 0x4FF; }, Check: m => Assert.That(m.State.Dr[7], Is.EqualTo(0x4AA)));
     }
@@ -217,7 +220,8 @@ public sealed class LegacyTaskTests
             m.SetWord(New + 96, LegacyMachine.LdtSelector);
             more?.Invoke(m);
             spoil(m);
-        }, m => Assert.That((m.State.Tr.Selector, m.Access(Other), m.Access(LegacyMachine.TssSelector), m.State.Gpr[0]), Is.EqualTo(((ushort)Other, Tss32 | Busy, Tss32, 0xAAAA_0000ul)))) { At = Begin };
+        }, m => Assert.That((m.State.Tr.Selector, m.Access(Other), m.Access(LegacyMachine.TssSelector), m.State.Gpr[0]), Is.EqualTo(((ushort)Other, Tss32 | Busy, Tss32, 0xAAAA_0000ul))))
+    { At = Begin };
 
     private static void Entered(LegacyMachine machine)
     {

@@ -95,7 +95,8 @@ public sealed class LegacyTransferTests
         }
 
         yield return new("the operands are on two stacks", P32, c => { c.push(0x43); c.push(0x900); c.sub(esp, 8); c.push(Free | 3); c.push(0x10); c.retf(8); },
-            Arrange: m => PutTarget(m, Segment(Code | Ring3), user: true), Check: m => Assert.That(m.Frame(3), Is.EqualTo(0x908))) { Ends = 3 };
+            Arrange: m => PutTarget(m, Segment(Code | Ring3), user: true), Check: m => Assert.That(m.Frame(3), Is.EqualTo(0x908)))
+        { Ends = 3 };
     }
 
     internal static IEnumerable<LegacyCase> Gates()
@@ -203,7 +204,8 @@ public sealed class LegacyTransferTests
 
     private static LegacyCase Outer(string name, LegacyMode mode, int stack, Expected? fault = null) => new(
         $"RETF to ring 3: {name}", mode, c => { Push(c, mode, stack); Push(c, mode, 0x900); Push(c, mode, Free | 3); Push(c, mode, 0x10); c.retf(); }, fault, 0,
-        m => PutTarget(m, Segment(Code | Ring3), user: true)) { Ends = 3 };
+        m => PutTarget(m, Segment(Code | Ring3), user: true))
+    { Ends = 3 };
 
     private static void Push(Assembler c, LegacyMode mode, int value)
     {

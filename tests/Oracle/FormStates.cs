@@ -27,8 +27,11 @@ public sealed class FormStates(HostProcessor host, OperandSource source)
         return names;
     }
 
+    /// <summary>Whether the form reads or writes memory: its operand, or the stack.</summary>
+    public static bool TouchesMemory(InstructionForm form) => OpcodeShape.Of(form.Instruction).HasMemory || UsesStack(form);
+
     /// <summary>
-    /// A new state, with new contents in the scratch memory round the operand. False when the form has no safe state:
+    /// A new state, with new contents in the scratch memory round the operand if the form touches memory. False when the form has no safe state:
     /// a division whose quotient never fits, or a bit offset in a register that holds an address.
     /// </summary>
     public bool TryNext(InstructionForm form, out HostState state)
@@ -40,10 +43,16 @@ public sealed class FormStates(HostProcessor host, OperandSource source)
             return false;
         }
 
+        bool touchesMemory = TouchesMemory(form);
         for (int attempt = 0; attempt < Attempts; attempt++)
         {
-            FillScratch();
+            if (touchesMemory)
+            {
+                FillScratch();
+            }
+
             state = RandomState();
+            PlaceFrame(instruction, ref state);
             PlaceString(instruction, ref state);
             BoundBitOffset(instruction, ref state);
             PlaceMemoryOperand(instruction, ref state);
@@ -79,6 +88,15 @@ public sealed class FormStates(HostProcessor host, OperandSource source)
 
         state[Register.RSP] = host.ScratchAddress + Middle;
         return state;
+    }
+
+    /// <summary>ENTER copies from an outer frame and LEAVE returns to one.</summary>
+    private void PlaceFrame(in Instruction instruction, ref HostState state)
+    {
+        if (instruction.Mnemonic is Mnemonic.Enter or Mnemonic.Leave)
+        {
+            state[Register.RBP] = Address(narrow: false) + (ulong)source.NextIndex(64);
+        }
     }
 
     private void FillScratch()

@@ -91,6 +91,34 @@ public sealed unsafe class HostProcessor : IDisposable
         return control->Taken != 0;
     }
 
+    /// <summary>
+    /// Where <see cref="RunNear"/> runs an instruction, and the only address to which it may go. Both hold until another instruction
+    /// is run.
+    /// </summary>
+    /// <exception cref="ArgumentException">The bytes are not exactly one near CALL, RET or indirect JMP with 64-bit operands.</exception>
+    public (ulong Address, ulong Landing) PlaceNear(ReadOnlySpan<byte> instruction)
+    {
+        nint stub = Find(Key(instruction, StubKind.Near), instruction, StubKind.Near);
+        ulong address = (ulong)stub + (ulong)ownStack.Prologue.Length;
+        return (address, address + (ulong)(instruction.Length + ownStack.NotTaken.Length));
+    }
+
+    /// <summary>
+    /// Runs a near CALL, RET or indirect JMP, RSP taken from the state and stored back, and says whether it arrived. What is not relative
+    /// must find the landing of <see cref="PlaceNear"/> in its operand: elsewhere it would be lost.
+    /// </summary>
+    /// <exception cref="ArgumentException">As for <see cref="RunOnStack"/> and <see cref="PlaceNear"/>.</exception>
+    public bool RunNear(ReadOnlySpan<byte> instruction, ref HostState state)
+    {
+        if (state.Gpr[4] - ScratchAddress > ScratchSize)
+        {
+            ThrowStackOutside(state.Gpr[4]);
+        }
+
+        Call(instruction, StubKind.Near, ref state);
+        return control->Taken != 0;
+    }
+
     public void Dispose()
     {
         disposed = true;
@@ -152,10 +180,13 @@ public sealed unsafe class HostProcessor : IDisposable
 
     private nint Emit(ReadOnlySpan<byte> instruction, StubKind kind)
     {
-        StubTemplate template = kind == StubKind.OwnStack ? ownStack : plain;
-        byte[] tested = kind == StubKind.Branch
-            ? [.. StubRules.Retarget(instruction, template.NotTaken.Length), .. template.NotTaken, .. template.Taken]
-            : StubRules.CheckFallsThrough(instruction);
+        StubTemplate template = kind is StubKind.OwnStack or StubKind.Near ? ownStack : plain;
+        byte[] tested = kind switch
+        {
+            StubKind.Branch => [.. StubRules.Retarget(instruction, template.NotTaken.Length), .. template.NotTaken, .. template.Taken],
+            StubKind.Near => [.. StubRules.CheckNear(instruction, template.NotTaken.Length), .. template.NotTaken, .. template.Taken],
+            _ => StubRules.CheckFallsThrough(instruction),
+        };
         byte[] stub = [.. template.Prologue, .. tested, .. template.Epilogue];
 
         if (used + stub.Length > StubMemory.CodeSize)
@@ -198,5 +229,6 @@ public sealed unsafe class HostProcessor : IDisposable
         Plain,
         OwnStack,
         Branch,
+        Near,
     }
 }

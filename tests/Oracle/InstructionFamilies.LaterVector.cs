@@ -18,6 +18,9 @@ public static partial class InstructionFamilies
         OnVectors("sha", CpuidFeature.SHA),
     ];
 
+    /// <summary>The families whose instructions work on general registers only.</summary>
+    public static IEnumerable<InstructionFamily> OnGeneralRegisters => All.Where(family => !IsVector(family));
+
     /// <summary>Whether a family's instructions work on vector or MMX registers.</summary>
     public static bool IsVector(InstructionFamily family) => family.Name is "sse" or "sse2" || LaterVectorNames.Contains(family.Name) || Vex.Contains(family);
 

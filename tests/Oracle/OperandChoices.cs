@@ -116,7 +116,7 @@ internal static class OperandChoices
     private static OperandSetter[] Immediates(OpKind kind, long[] values) => Array.ConvertAll<long, OperandSetter>(
         values, value => (ref instruction, operand) =>
         {
-            instruction.SetOpKind(operand, kind);
+            instruction.SetOpKind(operand, operand == 1 && instruction.Op0Kind == OpKind.Immediate16 ? OpKind.Immediate8_2nd : kind);
             instruction.SetImmediate(operand, value);
         });
 

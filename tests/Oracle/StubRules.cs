@@ -41,6 +41,25 @@ internal static class StubRules
             throw new ArgumentException($"{instruction} is not a relative jump");
         }
 
+        return WithDisplacement(bytes, offsets, distance);
+    }
+
+    /// <summary>A near transfer; a relative CALL with its target <paramref name="distance"/> bytes after its end.</summary>
+    /// <exception cref="ArgumentException">The instruction is not exactly these bytes, or no near CALL, RET or indirect JMP of 64 bits.</exception>
+    public static byte[] CheckNear(ReadOnlySpan<byte> bytes, int distance)
+    {
+        Instruction instruction = Decode(bytes, out ConstantOffsets offsets);
+        if (instruction.Code is not (Code.Call_rel32_64 or Code.Call_rm64 or Code.Jmp_rm64 or Code.Retnq or Code.Retnq_imm16)
+            || instruction.IsIPRelativeMemoryOperand)
+        {
+            throw new ArgumentException($"{instruction} is not a near transfer that a stub can hold");
+        }
+
+        return instruction.Code == Code.Call_rel32_64 ? WithDisplacement(bytes, offsets, distance) : bytes.ToArray();
+    }
+
+    private static byte[] WithDisplacement(ReadOnlySpan<byte> bytes, in ConstantOffsets offsets, int distance)
+    {
         byte[] jump = bytes.ToArray();
         Span<byte> displacement = jump.AsSpan(offsets.ImmediateOffset, offsets.ImmediateSize);
         displacement.Clear();

@@ -58,7 +58,7 @@ public sealed class AtomicityTests
         }
     }
 
-    [TestCaseSource(typeof(IntegerTests), nameof(IntegerTests.Families))]
+    [TestCaseSource(typeof(InstructionFamilies), nameof(InstructionFamilies.OnGeneralRegisters))]
     public void OperandsThatReachAMissingPageChangeNothing(InstructionFamily family)
     {
         if (!HostProcessor.IsSupported)

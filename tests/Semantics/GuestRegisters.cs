@@ -45,6 +45,8 @@ internal static class GuestRegisters
         x87.Opcode = state.X87.Opcode;
         x87.InstructionPointer = state.X87.InstructionPointer;
         x87.DataPointer = state.X87.DataPointer;
+        x87.InstructionSelector = 0;
+        x87.DataSelector = 0;
         for (int i = 0; i < 8; i++)
         {
             ref X87Register register = ref x87.Registers[(x87.Top + i) & 7];

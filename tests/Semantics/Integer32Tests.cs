@@ -49,6 +49,8 @@ public sealed class Integer32Tests
         {
             Assert.That(mismatches.Text, Is.Empty);
             Assert.That(seen, Has.Count.GreaterThan(map == 0x0F ? 90 : 250));
+            Assert.That(VerificationSuites.Legacy.Where(code => !seen.Contains(code)
+                && Iced.Intel.EncoderCodeExtensions.ToOpCode(code).Table == (map == 0x0F ? Iced.Intel.OpCodeTableKind.T0F : Iced.Intel.OpCodeTableKind.Normal)), Is.Empty);
         }
     }
 

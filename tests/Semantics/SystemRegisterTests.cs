@@ -390,6 +390,29 @@ internal sealed class SystemRegisterTests
         }
     }
 
+    /// <summary>SYSRET with a 32-bit operand: CS is STAR[63:48] itself, RIP is ECX, and TF of R11 traps before the first instruction.</summary>
+    [TestCase((ushort)0x18, 0x1B, 0x23, false)]
+    [TestCase((ushort)0xFFFB, 0xFFFB, 0x03, false)]
+    [TestCase((ushort)0x18, 0x1B, 0x23, true)]
+    public void SysretMakesCompatibilityModeOfStar(ushort field, int cs, int ss, bool traps)
+    {
+        const int DB = (int)ExceptionVector.Debug;
+        ulong flags = Rflags.Fixed | Rflags.CF | (traps ? Rflags.TF : 0);
+        machine.State.Msr.Star = (ulong)field << 48;
+        machine.State.Gpr[GeneralRegister.Rcx] = (0xDEADul << 32) | TestMachine.UserCode;
+        machine.State.Gpr[GeneralRegister.R11] = flags;
+        machine.Place(TestMachine.UserCode, c => c.ud2());
+        machine.Kernel(c => c.sysret());
+
+        ExceptionFrameWords frame = machine.Frame(hasErrorCode: false);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(machine.Handled, Is.EqualTo(traps ? DB : UD));
+            Assert.That(frame, Is.EqualTo(new ExceptionFrameWords(
+                null, TestMachine.UserCode, (ulong)cs, flags | (traps ? 0 : Rflags.RF), TestMachine.KernelStack, (ulong)ss)));
+        }
+    }
+
     [TestCase(0, UD)]
     [TestCase(3, UD)]
     public void WithoutSceNeitherExists(int cpl, int vector)
