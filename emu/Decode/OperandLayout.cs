@@ -23,7 +23,7 @@ internal static unsafe class OperandLayout
     public static void Fill(in Instruction instruction, ref Op op)
     {
         op.Base = op.Index = Zero;
-        op.Flags |= instruction.CodeSize != CodeSize.Code64 ? OpFlags.Segmented : 0;
+        op.Flags |= instruction.CodeSize is CodeSize.Code16 or CodeSize.Code32 ? OpFlags.Segmented : 0;
         op.Flags |= instruction.HasRepPrefix ? OpFlags.Rep : 0;
         op.Flags |= instruction.HasRepnePrefix ? OpFlags.Repne : 0;
         for (int i = 0; i < instruction.OpCount; i++)
@@ -105,7 +105,7 @@ internal static unsafe class OperandLayout
         bool narrow = instruction.MemoryBase is Register.EIP || instruction.MemoryBase.IsGPR32() || index.IsGPR32()
             || (instruction.MemoryBase == Register.None && index == Register.None && instruction.MemoryDisplSize == 4 && HasAddressSizePrefix(instruction))
             || (instruction.MemoryBase == Register.None && index.IsVectorRegister() && instruction.MemoryDisplSize == 4);
-        op.Flags |= word ? OpFlags.Address16 : narrow || instruction.CodeSize != CodeSize.Code64 ? OpFlags.Address32 : 0;
+        op.Flags |= word ? OpFlags.Address16 : narrow || instruction.CodeSize is CodeSize.Code16 or CodeSize.Code32 ? OpFlags.Address32 : 0;
     }
 
     // Without base and index, a 32-bit displacement with the prefix is zero-extended: Iced then gives a value below 2^32.

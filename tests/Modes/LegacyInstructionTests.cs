@@ -72,6 +72,15 @@ public sealed class LegacyInstructionTests
             yield return new("LIDT of 32 bits takes all", mode, c => c.db(0x66, 0x0F, 0x01, 0x1E, 0x40, 0x00), Arrange: Pointer, Check: m => Assert.That((m.State.Idtr.Limit, m.State.Idtr.Base), Is.EqualTo(((ushort)0x1234, 0xAABB_CCDDul))));
         }
 
+        yield return new("LIDT of 16 bits takes 24", P16, c => c.db(0x0F, 0x01, 0x1E, 0x40, 0x00), Arrange: Pointer, Check: m => Assert.That((m.State.Idtr.Limit, m.State.Idtr.Base), Is.EqualTo(((ushort)0x1234, 0xBB_CCDDul))));
+        yield return new("SIDT of 16 bits", P16, c => c.db(0x0F, 0x01, 0x0E, 0x40, 0x00), Arrange: m => m.SetQword(Data0 + 0x40, ulong.MaxValue), Check: m => Assert.That(m.Qword(Data0 + 0x40), Is.EqualTo(0xFFFF_0000_2000_07FF)));
+        yield return new("SGDT", P32, c => c.sgdt(__[0x40]), Arrange: m => m.SetQword(Data0 + 0x40, ulong.MaxValue), Check: m => Assert.That(m.Qword(Data0 + 0x40), Is.EqualTo(0xFFFF_0000_1000_00FF)));
+        foreach (LegacyMode mode in (LegacyMode[])[Real, P16, P32, C32])
+        {
+            yield return new("MOV to DR1 and from it", mode, c => { c.mov(ecx, 0x8765_4321); c.db(0x0F, 0x23, 0xC9); c.db(0x0F, 0x21, 0xC8); }, Arrange: m => m.State.Gpr[0] = uint.MaxValue,
+                Check: m => Assert.That((m.State.Dr[1], m.State.Gpr[0]), Is.EqualTo((0x8765_4321ul, 0x8765_4321ul))));
+        }
+
         yield return new("LGDT", P32, c => c.lgdt(__[0x40]), Arrange: Pointer, Check: m => Assert.That((m.State.Gdtr.Limit, m.State.Gdtr.Base), Is.EqualTo(((ushort)0x1234, 0xAABB_CCDDul))));
         yield return new("SIDT", P32, c => c.sidt(__[0x40]), Arrange: m => m.SetQword(Data0 + 0x40, ulong.MaxValue), Check: m => Assert.That(m.Qword(Data0 + 0x40), Is.EqualTo(0xFFFF_0000_2000_07FF)));
         yield return new("SGDT of 16 bits", P16, c => c.db(0x0F, 0x01, 0x06, 0x40, 0x00), Arrange: m => m.State.Gdtr.Base = 0x1234_5678, Check: m => Assert.That(m.Qword(Data0 + 0x40) & 0xFFFF_FFFF_FFFF, Is.EqualTo(0x1234_5678_00FF)));

@@ -67,10 +67,43 @@ public sealed class LegacySegmentTests
                 Check: m => Assert.That(m.State.Gpr[0], Is.Zero));
         }
 
-        yield return new("LES with a 32-bit offset", P32, c => c.les(eax, __dword_ptr[0x20]),
-            Arrange: m => { m.SetDescriptor(Free, Segment(Data)); m.SetDword(LegacyMachine.DataBase + 0x20, 0x1234_5678); m.SetWord(LegacyMachine.DataBase + 0x24, Free); },
-            Check: m => { Holds(m, SegmentIndex.Es, Free, 0x5_0000); Assert.That(m.State.Gpr[0], Is.EqualTo(0x1234_5678)); });
+        foreach ((string name, int index, byte opcode) in ((string, int, byte)[])[("LES", SegmentIndex.Es, 0xC4), ("LDS", SegmentIndex.Ds, 0xC5)])
+        {
+            yield return new($"{name} with a 32-bit offset", P32, c => c.db(opcode, 0x05, 0x20, 0, 0, 0),
+                Arrange: m => { m.SetDescriptor(Free, Segment(Data)); m.SetDword(LegacyMachine.DataBase + 0x20, 0x1234_5678); m.SetWord(LegacyMachine.DataBase + 0x24, Free); },
+                Check: m => { Holds(m, index, Free, 0x5_0000); Assert.That(m.State.Gpr[0], Is.EqualTo(0x1234_5678)); });
+        }
+
         yield return new("LES at the end of the segment", P16, c => c.les(ax, __dword_ptr[0xFFFD]), Expected.Gp());
+    }
+
+    /// <summary>POP of either size into each segment register.</summary>
+    internal static IEnumerable<LegacyCase> Pops()
+    {
+        foreach ((string name, int index, byte[] opcode) in ((string, int, byte[])[])
+            [("ES", SegmentIndex.Es, [0x07]), ("SS", SegmentIndex.Ss, [0x17]), ("DS", SegmentIndex.Ds, [0x1F]), ("FS", SegmentIndex.Fs, [0x0F, 0xA1]), ("GS", SegmentIndex.Gs, [0x0F, 0xA9])])
+        {
+            foreach (LegacyMode mode in (LegacyMode[])[LegacyMode.Real, P16, P32, C32])
+            {
+                foreach (bool wide in (bool[])[false, true])
+                {
+                    byte[] bytes = wide == mode is P32 or C32 ? opcode : [0x66, .. opcode];
+                    void Arrange(LegacyMachine m, int access)
+                    {
+                        m.SetDescriptor(Free, Segment(access));
+                        m.SetDword(LegacyMachine.StackBase + LegacyMachine.StackTop, 0x1234_0000 | Free);
+                    }
+
+                    yield return new($"POP {name}, {(wide ? 32 : 16)} bits", mode, c => c.db(bytes), Arrange: m => Arrange(m, Data),
+                        Check: m => { Holds(m, index, Free, mode == LegacyMode.Real ? Free << 4 : 0x5_0000u); Assert.That(m.State.Gpr[4], Is.EqualTo(LegacyMachine.StackTop + (wide ? 4 : 2))); });
+                    if (mode is P16 or P32)
+                    {
+                        yield return new($"POP {name} that is refused, {(wide ? 32 : 16)} bits", mode, c => c.db(bytes), index == SegmentIndex.Ss ? Expected.Ss(Free) : Expected.Np(Free), Arrange: m => Arrange(m, Data & ~Absent),
+                            Check: m => Assert.That(m.State.Gpr[4], Is.EqualTo(LegacyMachine.StackTop - 16), "a frame of four words below what was not popped"));
+                    }
+                }
+            }
+        }
     }
 
     internal static IEnumerable<LegacyCase> Limits()
@@ -120,6 +153,7 @@ public sealed class LegacySegmentTests
 
     [TestCaseSource(nameof(Loads))]
     [TestCaseSource(nameof(FarPointers))]
+    [TestCaseSource(nameof(Pops))]
     [TestCaseSource(nameof(Limits))]
     public void SegmentsAreAsTheSdmSays(object row) => ((LegacyCase)row).Run();
 

@@ -1,8 +1,8 @@
 using NUnit.Framework;
 using Quadwalk.Emulation;
-using Assembler = Iced.Intel.Assembler;
 using static Iced.Intel.AssemblerRegisters;
 using static Quadwalk.Tests.LegacyDescriptor;
+using Assembler = Iced.Intel.Assembler;
 
 namespace Quadwalk.Tests;
 

@@ -34,8 +34,8 @@ internal sealed class CoverageTable
         }
     }
 
-    /// <summary>Opcodes of 64-bit mode that the emulator has and no test verifies.</summary>
-    public IEnumerable<Code> Unverified => Codes.Where(code => Has(code, 64) && HowVerified(code) == Nothing);
+    /// <summary>Opcodes that the emulator has in any mode and no test verifies.</summary>
+    public IEnumerable<Code> Unverified => Codes.Where(code => HasAny(code) && HowVerified(code) == Nothing);
 
     /// <summary>Opcodes that are compared with the host, and that the emulator does not have.</summary>
     public IEnumerable<Code> ComparedInVain => Codes.Where(code => !Has(code, 64) && VerificationSuites.Of(code) is not null);
@@ -56,7 +56,7 @@ internal sealed class CoverageTable
               `./test --full` {VerificationSuite.FullCasesPerCode:N0} of each opcode. The number under *states* is that of `./test` for each opcode.
             - **definition**: compared with results written down from the SDM. **system**: run in a whole machine, by the test that is named.
             - Modes are the widths of code in which the emulator has the opcode. Comparisons are made in 64-bit mode, except those of
-              `Semantics/Integer32Tests.cs`, in 16-bit and 32-bit code; what only those have, and this table knows no test of, is verified by **nothing**.
+              `Semantics/Integer32Tests.cs`, in 16-bit and 32-bit code. What no test verifies is marked **nothing**.
 
 
             """);

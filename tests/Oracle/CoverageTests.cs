@@ -4,7 +4,7 @@ using NUnit.Framework;
 
 namespace Quadwalk.Tests;
 
-/// <summary>The table of what verifies each opcode is up to date, and no opcode of 64-bit mode is verified by nothing.</summary>
+/// <summary>The table of what verifies each opcode is up to date, and no opcode is verified by nothing.</summary>
 [TestFixture]
 public sealed class CoverageTests
 {

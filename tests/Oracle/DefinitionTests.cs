@@ -14,11 +14,14 @@ internal sealed record DefinitionTest(string Kind, string File, OpCodeOperandKin
     {
     }
 
+    /// <summary>Whether it is of opcodes alone that 64-bit code does not have.</summary>
+    public bool IsLegacy { get; init; }
+
     /// <summary>Whether it verifies an opcode.</summary>
     public bool Verifies(Code code)
     {
         OpCodeInfo info = code.ToOpCode();
-        return Mnemonics.Contains(info.Mnemonic)
+        return Mnemonics.Contains(info.Mnemonic) && !(IsLegacy && info.Mode64)
             && (Operand is null || Enumerable.Range(0, info.OpCount).Any(i => info.GetOpKind(i) == Operand));
     }
 }
@@ -28,13 +31,19 @@ internal static class DefinitionTests
 {
     private const string Definition = "definition", System = "system";
     private const string SegmentLoads = "Semantics/SegmentLoadTests.cs", FarTransfers = "Semantics/FarTransferTests.cs";
+    private const string LegacySegments = "Modes/LegacySegmentTests.cs", LegacyInterrupts = "Modes/LegacyInterruptTests.cs", LegacyBranches = "Modes/LegacyBranchTests.cs";
 
     /// <summary>The tests; the first that verifies an opcode counts.</summary>
     public static IReadOnlyList<DefinitionTest> All { get; } =
     [
+        new(Definition, "Modes/LegacyInstructionTests.cs", Mnemonic.Lgdt, Mnemonic.Lidt, Mnemonic.Sgdt, Mnemonic.Sidt) { IsLegacy = true },
+        new(Definition, "Modes/LegacyInstructionTests.cs", OpCodeOperandKind.dr_reg, Mnemonic.Mov) { IsLegacy = true },
+        new(System, "Modes/ModeChangeTests.cs", OpCodeOperandKind.cr_reg, Mnemonic.Mov) { IsLegacy = true },
+        .. LegacySegmentOperands.Select(operand => new DefinitionTest(Definition, LegacySegments, operand, Mnemonic.Pop) { IsLegacy = true }),
         new(Definition, "Semantics/DescriptorQueryTests.cs", Mnemonic.Lar, Mnemonic.Lsl, Mnemonic.Verr, Mnemonic.Verw),
         new(Definition, FarTransfers, Mnemonic.Retf),
-        .. FarOperands.Select(operand => new DefinitionTest(Definition, FarTransfers, operand, Mnemonic.Jmp, Mnemonic.Call)),
+        .. FarPointers.Select(operand => new DefinitionTest(Definition, "Modes/LegacyTransferTests.cs", operand, Mnemonic.Jmp, Mnemonic.Call)),
+        new(Definition, FarTransfers, OpCodeOperandKind.mem, Mnemonic.Jmp, Mnemonic.Call),
         new(Definition, "Semantics/InterruptReturnTests.cs", Mnemonic.Iret, Mnemonic.Iretd, Mnemonic.Iretq),
         new(Definition, SegmentLoads, Mnemonic.Lss, Mnemonic.Lfs, Mnemonic.Lgs),
         new(Definition, SegmentLoads, OpCodeOperandKind.seg_reg, Mnemonic.Mov),
@@ -61,8 +70,15 @@ internal static class DefinitionTests
         new(System, "Semantics/SystemRegisterTests.cs", Mnemonic.Rdtscp, Mnemonic.Sldt, Mnemonic.Str, Mnemonic.Smsw, Mnemonic.Invd),
         new(System, "Exceptions/BreakpointTests.cs", OpCodeOperandKind.dr_reg, Mnemonic.Mov),
         new(System, "Exceptions/InterruptTests.cs", Mnemonic.Popf, Mnemonic.Popfq),
+        new(Definition, LegacySegments, Mnemonic.Les, Mnemonic.Lds),
+        new(Definition, LegacyInterrupts, Mnemonic.Into),
+        new(Definition, LegacyBranches, Mnemonic.Jo, Mnemonic.Jno, Mnemonic.Jb, Mnemonic.Jae, Mnemonic.Je, Mnemonic.Jne, Mnemonic.Jbe, Mnemonic.Ja, Mnemonic.Js,
+            Mnemonic.Jns, Mnemonic.Jp, Mnemonic.Jnp, Mnemonic.Jl, Mnemonic.Jge, Mnemonic.Jle, Mnemonic.Jg, Mnemonic.Jmp, Mnemonic.Call, Mnemonic.Ret,
+            Mnemonic.Loopne, Mnemonic.Loope, Mnemonic.Loop, Mnemonic.Jcxz, Mnemonic.Jecxz),
     ];
 
-    private static IEnumerable<OpCodeOperandKind> FarOperands =>
-        [OpCodeOperandKind.farbr2_2, OpCodeOperandKind.farbr4_2, OpCodeOperandKind.mem];
+    private static IEnumerable<OpCodeOperandKind> FarPointers => [OpCodeOperandKind.farbr2_2, OpCodeOperandKind.farbr4_2];
+
+    private static IEnumerable<OpCodeOperandKind> LegacySegmentOperands =>
+        [OpCodeOperandKind.es, OpCodeOperandKind.ss, OpCodeOperandKind.ds, OpCodeOperandKind.fs, OpCodeOperandKind.gs];
 }

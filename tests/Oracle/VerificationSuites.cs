@@ -43,10 +43,12 @@ public static class VerificationSuites
     [
         .. Enum.GetValues<Code>().Where(code => code.ToOpCode() is { IsInstruction: true, Mode64: false, IsPrivileged: false, DecoderOption: DecoderOptions.None } info
             && code.FlowControl() == FlowControl.Next
-            && code.CpuidFeatures().All(feature => feature is CpuidFeature.INTEL8086 or CpuidFeature.INTEL186 or CpuidFeature.INTEL386)
-            && info.Mnemonic is Mnemonic.Aaa or Mnemonic.Aad or Mnemonic.Aam or Mnemonic.Aas or Mnemonic.Daa or Mnemonic.Das or Mnemonic.Salc
+            && code.CpuidFeatures().All(feature => feature is CpuidFeature.INTEL8086 or CpuidFeature.INTEL186 or CpuidFeature.INTEL286 or CpuidFeature.INTEL386)
+            && (info.Mnemonic is Mnemonic.Aaa or Mnemonic.Aad or Mnemonic.Aam or Mnemonic.Aas or Mnemonic.Daa or Mnemonic.Das or Mnemonic.Salc
                 or Mnemonic.Inc or Mnemonic.Dec or Mnemonic.Pusha or Mnemonic.Pushad or Mnemonic.Popa or Mnemonic.Popad or Mnemonic.Push
-                or Mnemonic.Add or Mnemonic.Or or Mnemonic.Adc or Mnemonic.Sbb or Mnemonic.And or Mnemonic.Sub or Mnemonic.Xor or Mnemonic.Cmp),
+                or Mnemonic.Pushfd or Mnemonic.Popfd or Mnemonic.Enter or Mnemonic.Leave or Mnemonic.Bound or Mnemonic.Arpl
+                or Mnemonic.Add or Mnemonic.Or or Mnemonic.Adc or Mnemonic.Sbb or Mnemonic.And or Mnemonic.Sub or Mnemonic.Xor or Mnemonic.Cmp
+                || code is Code.Pop_r32 or Code.Pop_rm32)),
     ];
 
     /// <summary>The suite of an opcode; null when it is not compared with the host.</summary>
