@@ -19,7 +19,7 @@ internal static class LinuxRun
             throw CommandException.Usage("--load-at and --ring are not for --personality linux: leave them out");
         }
 
-        string program = FindProgram(options.Image.Path);
+        string program = options.Image.Path;
         _ = ImageFile.ReadBytes(program);
         using GuestOutput output = new(host.Output, null);
         using Machine machine = new(GuestSession.MachineOptionsOf(options.Image));
@@ -107,16 +107,4 @@ internal static class LinuxRun
         LinuxEnd.Requested => StopReason.Requested,
         _ => StopReason.Unsupported,
     };
-
-    /// <summary>A name without a folder is looked for here, and then on PATH as a shell does.</summary>
-    private static string FindProgram(string name)
-    {
-        if (name.Contains('/', StringComparison.Ordinal) || name.Length == 0 || File.Exists(name))
-        {
-            return name;
-        }
-
-        string[] folders = (System.Environment.GetEnvironmentVariable("PATH") ?? "").Split(':', StringSplitOptions.RemoveEmptyEntries);
-        return folders.Select(folder => Path.Combine(folder, name)).FirstOrDefault(File.Exists) ?? name;
-    }
 }

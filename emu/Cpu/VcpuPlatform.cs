@@ -17,9 +17,6 @@ public sealed unsafe partial class Vcpu
     /// <summary>Whether something outside this processor can wake it, so that HLT with interrupts off is no end.</summary>
     internal bool HasCompany { get; set; }
 
-    /// <summary>IA32_APIC_BASE.</summary>
-    internal ulong ApicBase => Apic?.ApicBase ?? state->Msr.ApicBase;
-
     /// <summary>CR8, which is the task priority of the local APIC where there is one.</summary>
     internal ulong TaskPriority
     {
