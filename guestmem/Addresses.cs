@@ -48,3 +48,29 @@ public readonly record struct Hva(ulong Value)
     /// <inheritdoc/>
     public override string ToString() => $"0x{Value:x}";
 }
+
+/// <summary>A host-physical address: what a second stage yields for a guest-physical one.</summary>
+public readonly record struct Hpa(ulong Value)
+{
+    /// <summary>The frame that holds this address.</summary>
+    public Pfn Frame => new(Value >> PageSize.Shift4K);
+
+    /// <summary>The byte offset within a 4 KiB frame.</summary>
+    public int PageOffset => (int)(Value & PageSize.Mask4K);
+
+    /// <summary>The address <paramref name="bytes"/> further on, wrapping at 2^64.</summary>
+    public static Hpa operator +(Hpa address, ulong bytes) => new(address.Value + bytes);
+
+    /// <inheritdoc/>
+    public override string ToString() => $"0x{Value:x}";
+}
+
+/// <summary>A host frame number: a host-physical address divided by 4096.</summary>
+public readonly record struct Pfn(ulong Value)
+{
+    /// <summary>The address of the frame's first byte.</summary>
+    public Hpa Address => new(Value << PageSize.Shift4K);
+
+    /// <inheritdoc/>
+    public override string ToString() => $"0x{Value:x}";
+}

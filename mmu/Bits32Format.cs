@@ -57,6 +57,9 @@ internal readonly struct Bits32Format : IPagingFormat
             ? entry.Raw & TableAddress
             : (entry.Raw & LargePageAddress) | (((entry.Raw >> HighAddressShift) & HighAddressBits) << 32);
 
+    /// <summary>The bits of a PDE for the address of a 4 MiB page, of at most 40 bits.</summary>
+    public static ulong LargePageAddressBits(ulong gpa) => (gpa & LargePageAddress) | ((gpa >> 32) << HighAddressShift);
+
     public static bool TryRead<TTables>(ref TTables tables, Gpa entry, out ulong raw)
         where TTables : struct, ITableMemory
     {

@@ -2,7 +2,7 @@ namespace Quadwalk.Mmu;
 
 /// <summary>What a translation allows and how it is cached: rights combined over all levels, the rest as in the entry that maps the page.</summary>
 [Flags]
-public enum PageRights : byte
+public enum PageRights : ushort
 {
     /// <summary>A supervisor page: readable and executable, not writable, not dirty.</summary>
     None = 0,
@@ -30,4 +30,10 @@ public enum PageRights : byte
 
     /// <summary>PAT is 1.</summary>
     Pat = 1 << 7,
+
+    /// <summary>
+    /// A shadow-stack page, with CR4.CET: R/W is 0 and D is 1 in the entry that maps it, and R/W is 1 at every level above
+    /// (SDM Vol. 3A, section 5.6).
+    /// </summary>
+    ShadowStack = 1 << 8,
 }

@@ -10,11 +10,17 @@ public static class PageRules
 
     /// <summary>
     /// Whether a translation allows an access, and if not, why. Where several rules forbid it, the first of
-    /// U/S, SMEP or SMAP, R/W, NX is named.
+    /// U/S, SMEP or SMAP, R/W, NX is named. A shadow-stack access goes by U/S and by whether the page is a shadow-stack page, and by nothing else:
+    /// not by SMAP, RFLAGS.AC or CR0.WP. Without CR4.CET there is none, and it counts as the read or write it is.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static WalkFailure Check(PageRights rights, in PagingState state, WalkAccess access)
     {
+        if (access.ShadowStack && IsShadowStack(state, access))
+        {
+            return CheckShadowStack(rights, access);
+        }
+
         bool userPage = (rights & PageRights.User) != 0;
         if (access.IsUser)
         {
@@ -41,19 +47,21 @@ public static class PageRules
     }
 
     /// <summary>
-    /// Whether the protection key of a user page allows a data access (SDM Vol. 3A, section 5.6.2). PKRU's write disable binds the
-    /// supervisor only with CR0.WP, and instruction fetches go by no key.
+    /// Whether a page's protection key allows a data access, shadow-stack accesses included (SDM Vol. 3A, section 5.6.2): by PKRU for a user page
+    /// with CR4.PKE, by IA32_PKRS for a supervisor page with CR4.PKS. Write disable of user pages binds the
+    /// supervisor only with CR0.WP, that of supervisor pages anyone only with CR0.WP, and instruction fetches go by no key.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static WalkFailure CheckKey(PageRights rights, PageTableEntry leaf, in PagingState state, WalkAccess access)
     {
-        if (!state.PKE || (rights & PageRights.User) == 0 || access.Kind == AccessKind.Execute)
+        bool userPage = (rights & PageRights.User) != 0;
+        if (!(userPage ? state.PKE : state.PKS) || access.Kind == AccessKind.Execute)
         {
             return WalkFailure.None;
         }
 
-        uint disabled = state.Pkru >> (2 * leaf.ProtectionKey);
-        bool write = access.Kind == AccessKind.Write && (access.IsUser || state.WP);
+        uint disabled = (userPage ? state.Pkru : state.Pkrs) >> (2 * leaf.ProtectionKey);
+        bool write = access.Kind == AccessKind.Write && ((userPage && access.IsUser) || state.WP);
         return (disabled & AccessDisable) != 0 || (write && (disabled & WriteDisable) != 0) ? WalkFailure.ForbiddenByProtectionKey : WalkFailure.None;
     }
 
@@ -75,7 +83,23 @@ public static class PageRules
 
         code |= access.IsUser ? PageFaultCode.User : PageFaultCode.None;
         code |= access.Kind == AccessKind.Write ? PageFaultCode.Write : PageFaultCode.None;
+        code |= IsShadowStack(state, access) ? PageFaultCode.ShadowStack : PageFaultCode.None;
         return access.Kind == AccessKind.Execute && ((state.NXE && state.PAE) || state.SMEP) ? code | PageFaultCode.InstructionFetch : code;
+    }
+
+    /// <summary>Whether an access is one to a shadow stack: there are none without CR4.CET, and instruction fetches never are.</summary>
+    internal static bool IsShadowStack(in PagingState state, WalkAccess access) =>
+        access.ShadowStack && state.CET && access.Kind != AccessKind.Execute;
+
+    private static WalkFailure CheckShadowStack(PageRights rights, WalkAccess access)
+    {
+        bool userPage = (rights & PageRights.User) != 0;
+        if (access.IsUser != userPage)
+        {
+            return userPage ? WalkFailure.SupervisorShadowStackAccessToUserPage : WalkFailure.UserAccessToSupervisorPage;
+        }
+
+        return (rights & PageRights.ShadowStack) != 0 ? WalkFailure.None : WalkFailure.ShadowStackAccessToOtherPage;
     }
 
     private static WalkFailure CheckSupervisorOnUserPage(in PagingState state, WalkAccess access)

@@ -1,7 +1,7 @@
 namespace Quadwalk.Mmu;
 
 /// <summary>
-/// An entry of a paging structure, drawn here for 4-level paging (SDM Vol. 3A, tables 5-15 to 5-20). The bits mean the same at every
+/// An entry of a paging structure, drawn here for 4-level and 5-level paging (SDM Vol. 3A, tables 5-15 to 5-20). The bits mean the same at every
 /// level; where the levels differ, the remarks of the member say so. A 4-byte entry of 32-bit paging is extended with zeros.
 /// </summary>
 /// <remarks><code>
@@ -36,7 +36,7 @@ public readonly struct PageTableEntry(ulong raw) : IEquatable<PageTableEntry>
     /// <summary>Dirty; ignored in an entry that references a table.</summary>
     public const ulong DBit = 1UL << 6;
 
-    /// <summary>Page size: a PDPTE or PDE with it set maps a page. Reserved in a PML4E; PAT in a PTE.</summary>
+    /// <summary>Page size: a PDPTE or PDE with it set maps a page. Reserved in a PML5E and a PML4E; PAT in a PTE.</summary>
     public const ulong PSBit = 1UL << 7;
 
     /// <summary>Global; ignored in an entry that references a table, and where CR4.PGE is 0.</summary>
@@ -87,7 +87,7 @@ public readonly struct PageTableEntry(ulong raw) : IEquatable<PageTableEntry>
     /// <summary>Page size; see <see cref="PSBit"/>.</summary>
     public bool PS => (Raw & PSBit) != 0;
 
-    /// <summary>The protection key; meaningful in an entry that maps a page, with CR4.PKE.</summary>
+    /// <summary>The protection key; meaningful in an entry that maps a page, with CR4.PKE for a user page or CR4.PKS for a supervisor page.</summary>
     public int ProtectionKey => (int)(Raw >> 59) & 15;
 
     /// <summary>Global; meaningful in an entry that maps a page.</summary>

@@ -23,7 +23,10 @@ public static class PageWalker
     /// <summary>Translates one address for one access.</summary>
     /// <param name="tables">The memory that holds the page tables.</param>
     /// <param name="state">The control registers and limits in force.</param>
-    /// <param name="gva">The address. Without 4-level paging linear addresses have 32 bits, and those above are ignored.</param>
+    /// <param name="gva">
+    /// The address, with the metadata that linear-address masking takes out (<see cref="PagingState.Untag"/>). Outside IA-32e mode linear
+    /// addresses have 32 bits, and those above are ignored.
+    /// </param>
     /// <param name="access">What is done at the address.</param>
     /// <param name="observer">Sees the entries as they are read and changed.</param>
     /// <returns>The translation, or the failure and the entry that caused it.</returns>
@@ -32,14 +35,37 @@ public static class PageWalker
         where TTables : struct, ITableMemory
         where TObserver : struct, IWalkObserver
     {
-        if (state.Mode != PagingMode.FourLevel)
+        if (!state.IsLongMode)
         {
             return WalkLegacy(ref tables, state, new Gva((uint)gva.Value), access, ref observer);
+        }
+
+        if (state.IsExtended)
+        {
+            return WalkExtended(ref tables, state, gva, access, ref observer);
         }
 
         return LongModeFormat.IsCanonical(gva)
             ? WalkTables<TTables, TObserver, LongModeFormat>(ref tables, state, gva, access, ref observer)
             : new WalkResult { Failure = WalkFailure.NonCanonical };
+    }
+
+    /// <summary>With linear-address masking or 5-level paging.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static WalkResult WalkExtended<TTables, TObserver>(
+        ref TTables tables, in PagingState state, Gva tagged, WalkAccess access, ref TObserver observer)
+        where TTables : struct, ITableMemory
+        where TObserver : struct, IWalkObserver
+    {
+        Gva gva = state.Untag(tagged, access);
+        if (!state.IsCanonical(gva))
+        {
+            return new WalkResult { Failure = WalkFailure.NonCanonical };
+        }
+
+        return state.Mode == PagingMode.FiveLevel
+            ? WalkTables<TTables, TObserver, FiveLevelFormat>(ref tables, state, gva, access, ref observer)
+            : WalkTables<TTables, TObserver, LongModeFormat>(ref tables, state, gva, access, ref observer);
     }
 
     [MethodImpl(MethodImplOptions.NoInlining)]
@@ -60,6 +86,7 @@ public static class PageWalker
         Rights = PageRights.User | PageRights.Write | PageRights.Dirty,
     };
 
+    [SkipLocalsInit]
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static WalkResult WalkTables<TTables, TObserver, TFormat>(
         ref TTables tables, in PagingState state, Gva gva, WalkAccess access, ref TObserver observer)
@@ -67,7 +94,8 @@ public static class PageWalker
         where TObserver : struct, IWalkObserver
         where TFormat : struct, IPagingFormat
     {
-        WalkPath path = default;
+        // Only the levels that a walk has read are looked at.
+        Unsafe.SkipInit(out WalkPath path);
         WalkResult result = default;
         for (int attempt = 0; attempt < MaxAttempts; attempt++)
         {
@@ -145,11 +173,16 @@ public static class PageWalker
         }
 
         PageRights rights = RightsOf(allSet, anySet, path[level].Entry, level, state);
+        if ((rights & (PageRights.Write | PageRights.Dirty)) == PageRights.Dirty && state.CET)
+        {
+            rights |= ShadowStackOf(path, TFormat.TopLevel, level);
+        }
+
         WalkFailure failure = PageRules.Check(rights, state, access);
         WalkFailure keyFailure = PageRules.CheckKey(rights, path[level].Entry, state, access);
         if ((failure | keyFailure) != WalkFailure.None)
         {
-            result = FailOnRight(failure, keyFailure, state, access, path, TFormat.TopLevel, level);
+            result = FailOnRight(failure, keyFailure, state, access, path, TFormat.TopLevel, level, rights);
             return true;
         }
 
@@ -246,13 +279,27 @@ public static class PageWalker
         return (leaf.Raw & pat) != 0 ? rights | PageRights.Pat : rights;
     }
 
+    /// <summary>A page with D but without R/W, of which the leaf withholds the one and no level above does, holds a shadow stack.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static PageRights ShadowStackOf(in WalkPath path, int topLevel, int leafLevel)
+    {
+        bool writableAbove = true;
+        for (int level = topLevel; level > leafLevel; level--)
+        {
+            writableAbove &= path[level].Entry.RW;
+        }
+
+        return writableAbove && !path[leafLevel].Entry.RW ? PageRights.ShadowStack : PageRights.None;
+    }
+
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static WalkResult FailOnRight(
-        WalkFailure failure, WalkFailure keyFailure, in PagingState state, WalkAccess access, in WalkPath path, int topLevel, int leafLevel)
+        WalkFailure failure, WalkFailure keyFailure, in PagingState state, WalkAccess access, in WalkPath path, int topLevel, int leafLevel, PageRights rights)
     {
         if (failure == WalkFailure.None)
         {
-            return Fail(keyFailure, state, access, leafLevel, path[leafLevel].Address, path[leafLevel].Entry);
+            WalkResult byKey = Fail(keyFailure, state, access, leafLevel, path[leafLevel].Address, path[leafLevel].Entry);
+            return byKey with { SupervisorKey = (rights & PageRights.User) == 0 };
         }
 
         int level = topLevel;
@@ -269,7 +316,7 @@ public static class PageWalker
     private static bool Withholds(WalkFailure failure, PageTableEntry entry) => failure switch
     {
         WalkFailure.UserAccessToSupervisorPage => !entry.US,
-        WalkFailure.WriteToReadOnlyPage => !entry.RW,
+        WalkFailure.WriteToReadOnlyPage or WalkFailure.ShadowStackAccessToOtherPage => !entry.RW,
         WalkFailure.ExecuteOfNoExecutePage => entry.NX,
         _ => false,
     };

@@ -12,6 +12,9 @@ public enum PagingMode : byte
     /// <summary>PAE paging: CR4.PAE = 1, IA32_EFER.LMA = 0. Four PDPTEs in registers over two levels of 8-byte entries, pages of 4 KiB and 2 MiB.</summary>
     Pae,
 
-    /// <summary>4-level paging: IA32_EFER.LMA = 1. Pages of 4 KiB, 2 MiB and 1 GiB.</summary>
+    /// <summary>4-level paging: IA32_EFER.LMA = 1, CR4.LA57 = 0. Pages of 4 KiB, 2 MiB and 1 GiB.</summary>
     FourLevel,
+
+    /// <summary>5-level paging: IA32_EFER.LMA = 1, CR4.LA57 = 1. One more level above those of 4-level paging.</summary>
+    FiveLevel,
 }

@@ -6,7 +6,10 @@ public enum WalkFailure : byte
     /// <summary>It did not.</summary>
     None,
 
-    /// <summary>Bits 63:47 of the address are not all equal, with 4-level paging: #GP(0), or #SS(0) for a stack reference.</summary>
+    /// <summary>
+    /// Bits 63:47 of the address are not all equal, with 4-level paging, or bits 63:56 with 5-level paging, after linear-address masking:
+    /// #GP(0), or #SS(0) for a stack reference.
+    /// </summary>
     NonCanonical,
 
     /// <summary>P is 0 in an entry.</summary>
@@ -41,6 +44,12 @@ public enum WalkFailure : byte
     /// <summary>A supervisor data access to a user page with CR4.SMAP = 1, implicit or with RFLAGS.AC = 0.</summary>
     SupervisorAccessToUserPage,
 
-    /// <summary>A data access to a user page whose protection key PKRU forbids.</summary>
+    /// <summary>A data access to a page whose protection key forbids it: PKRU for a user page, IA32_PKRS for a supervisor page.</summary>
     ForbiddenByProtectionKey,
+
+    /// <summary>A shadow-stack access to a page that is not a shadow-stack page: R/W is not 0, or D not 1, in the entry that maps it, or R/W is 0 above.</summary>
+    ShadowStackAccessToOtherPage,
+
+    /// <summary>A supervisor shadow-stack access to a user page.</summary>
+    SupervisorShadowStackAccessToUserPage,
 }

@@ -17,7 +17,7 @@ internal struct WalkPath
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Set(int level, Gpa address, PageTableEntry entry) => slots[level] = new(address, entry);
 
-    [InlineArray(LongModeFormat.TopLevel + 1)]
+    [InlineArray(FiveLevelFormat.TopLevel + 1)]
     private struct Slots
     {
         private WalkStepEntry first;

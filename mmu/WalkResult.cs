@@ -22,6 +22,9 @@ public readonly struct WalkResult
     /// <summary>The offending bits, when <see cref="Failure"/> is <see cref="WalkFailure.ReservedBits"/>.</summary>
     public ulong ReservedMask { get; init; }
 
+    /// <summary>Whether the key is that of a supervisor page, when <see cref="Failure"/> is <see cref="WalkFailure.ForbiddenByProtectionKey"/>.</summary>
+    public bool SupervisorKey { get; init; }
+
     /// <summary>The error code for #PF; meaningless when the address is not canonical.</summary>
     public PageFaultCode ErrorCode { get; init; }
 
@@ -34,7 +37,7 @@ public readonly struct WalkResult
     /// <summary>log2 of the page's size: 12, 21, 22 or 30; 0 on failure. Without paging it is 12.</summary>
     public int PageShift { get; init; }
 
-    /// <summary>The level of <see cref="Entry"/>: 4 for a PML4E, 3 for a PDPTE, 2 for a PDE, 1 for a PTE; 0 when the address is not canonical, and without paging.</summary>
+    /// <summary>The level of <see cref="Entry"/>: 5 for a PML5E, 4 for a PML4E, 3 for a PDPTE, 2 for a PDE, 1 for a PTE; 0 when the address is not canonical, and without paging.</summary>
     public int Level { get; init; }
 
     /// <summary>Whether there is a translation.</summary>

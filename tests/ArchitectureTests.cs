@@ -11,17 +11,19 @@ namespace Quadwalk.Tests;
 [TestFixture]
 public sealed class ArchitectureTests
 {
-    private const string GuestMemoryName = "Quadwalk.GuestMemory", MmuName = "Quadwalk.Mmu", EmulationName = "Quadwalk.Emulation";
+    private const string GuestMemoryName = "Quadwalk.GuestMemory", MmuName = "Quadwalk.Mmu", EmulationName = "Quadwalk.Emulation", UnicornName = "Unicorn.Net";
 
     private static readonly string GuestMemoryPath = typeof(Memslots).Assembly.Location;
     private static readonly string MmuPath = typeof(PageWalker).Assembly.Location;
     private static readonly string EmulationPath = typeof(Vcpu).Assembly.Location;
+    private static readonly string UnicornPath = typeof(Unicorn.Net.UnicornEngine).Assembly.Location;
 
     private static IEnumerable<TestCaseData> Layers() =>
     [
         new TestCaseData(GuestMemoryPath, Array.Empty<string>()).SetArgDisplayNames(GuestMemoryName),
         new TestCaseData(MmuPath, new[] { GuestMemoryName }).SetArgDisplayNames(MmuName),
         new TestCaseData(EmulationPath, new[] { GuestMemoryName, MmuName, "Iced" }).SetArgDisplayNames(EmulationName),
+        new TestCaseData(UnicornPath, Array.Empty<string>()).SetArgDisplayNames(UnicornName),
     ];
 
     [TestCaseSource(nameof(Layers))]
@@ -55,7 +57,8 @@ public sealed class ArchitectureTests
             .. reader.MethodDefinitions.Select(reader.GetMethodDefinition).Where(method => !method.GetImport().Module.IsNil)
                 .Select(method => reader.GetString(reader.GetTypeDefinition(method.GetDeclaringType()).Name)).Distinct(),
         ];
-        Assert.That(importers, path == GuestMemoryPath ? Is.EqualTo(new[] { "Libc" }) : Is.Empty);
+        string[] allowed = path == GuestMemoryPath ? ["Libc"] : path == UnicornPath ? ["NativeMethods"] : [];
+        Assert.That(importers, Is.EqualTo(allowed));
     }
 
     private static IEnumerable<TestCaseData> Libraries() =>

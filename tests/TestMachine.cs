@@ -25,6 +25,7 @@ internal sealed class TestMachine : IDisposable
     public const ulong UserData = 0xA_8000;
     public const ulong UserStack = 0xB_0000;
     public const ulong Mapped = 0x20_0000;
+    /// <summary>Not canonical with 4-level paging; where 5-level paging exists, bases and MSRs may hold it all the same.</summary>
     public const ulong NonCanonical = 0x8000_0000_0000;
 
     public const ushort KernelCs = 0x08;
@@ -47,9 +48,9 @@ internal sealed class TestMachine : IDisposable
 
     private readonly Machine machine;
 
-    public TestMachine(CpuFeatures? features = null)
+    public TestMachine(CpuFeatures? features = null, TlbMode tlb = TlbMode.Fast)
     {
-        machine = new Machine(new MachineOptions { RamBytes = 8 << 20, Features = features ?? new CpuFeatures() });
+        machine = new Machine(new MachineOptions { RamBytes = 8 << 20, Features = features ?? new CpuFeatures(), Tlb = tlb });
         PageTables = new PageTableBuilder(machine.Access, new Gpa(Tables), 0x8_0000);
         Map(0, UserCode, PageRights.Write);
         Map(UserCode, Handlers, PageRights.Write | PageRights.User);
@@ -59,6 +60,9 @@ internal sealed class TestMachine : IDisposable
         BuildTables();
         EnterLongMode();
     }
+
+    /// <summary>Everything but 5-level paging, so that addresses have 48 bits wherever they are checked.</summary>
+    public static CpuFeatures Linear48 { get; } = CpuFeatures.Parse("max,-la57");
 
     public Vcpu Cpu => machine.Cpu;
 

@@ -1,11 +1,11 @@
 using Quadwalk.GuestMemory;
+using Quadwalk.Mmu;
 
 namespace Quadwalk.Emulation;
 
 /// <summary>The registers at the entry of an image.</summary>
 internal static class BootRegisters
 {
-    private const ulong ResetPat = 0x0007_0406_0007_0406;
     private const ulong ResetDr6 = 0xffff_0ff0;
     private const ulong ResetDr7 = 0x400;
 
@@ -40,7 +40,7 @@ internal static class BootRegisters
             Star = ((ulong)(BootDescriptors.UserCode32 | 3) << 48) | ((ulong)BootDescriptors.KernelCode << 32),
             Lstar = ring == 3 ? BootAddresses.Shim.Value : 0,
             Fmask = Rflags.Writable,
-            Pat = ResetPat,
+            Pat = PageAttributeTable.ResetValue,
         };
         vcpu.Rflags = Rflags.Fixed;
         vcpu.FlushTlb();

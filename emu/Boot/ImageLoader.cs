@@ -70,6 +70,7 @@ public static class ImageLoader
         memory.Write(information, BootInformation.Build(machine.Options.RamBytes, frames.FirstFree, frames.FreeEnd));
         Gva stackPointer = ring == 3 ? PushProcess(memory) : PushReturn(memory);
         BootRegisters.Set(machine.Cpu, ring, image.Entry, stackPointer, information, tables.Cr3);
+        FirmwareMemoryTypes.Set(machine.Cpu, machine.Options.RamBytes);
         return new BootLayout(
             image.Entry, ring, tables.Cr3, stackPointer, information, frames.FirstFree, frames.FreeEnd, tables.TableFrames, regions);
     }

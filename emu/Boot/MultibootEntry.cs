@@ -2,7 +2,7 @@ namespace Quadwalk.Emulation;
 
 /// <summary>
 /// The state in which a multiboot image starts (Multiboot Specification 0.6.96, 3.2): protected mode without paging, flat segments of
-/// 4 GiB, interrupts off. Other registers are as after reset; there is no GDT, IDT or stack to rely on.
+/// 4 GiB, interrupts off. Other registers are as after reset, but for the MTRRs, which firmware has set; there is no GDT, IDT or stack to rely on.
 /// </summary>
 /// <param name="Eip">The first instruction.</param>
 /// <param name="Ebx">Where the multiboot information is.</param>

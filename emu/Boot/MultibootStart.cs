@@ -20,6 +20,11 @@ public static class MultibootStart
             state.Segments[i] = i == SegmentIndex.Cs ? MultibootEntry.Code : MultibootEntry.Data;
         }
 
+        foreach (Vcpu each in machine.Cpus)
+        {
+            FirmwareMemoryTypes.Set(each, machine.Options.RamBytes);
+        }
+
         cpu.Rflags = MultibootEntry.Rflags;
         cpu.FlushTlb();
     }

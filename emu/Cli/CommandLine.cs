@@ -66,7 +66,9 @@ internal static class CommandLine
         RootOptions.Attach(root, help);
         root.Add(RunCommand.Create(host, help, out linux));
         root.Add(TraceCommand.Create(host, help));
-        root.Add(PageCommand.Create(output, help));
+        root.Add(PageCommand.Create(host, help));
+        root.Add(MemCommand.Create(host, help));
+        root.Add(TlbCommand.Create(host, output, help));
         root.Add(InfoCommand.Create(output, help));
         help.Document(
             root,

@@ -87,6 +87,7 @@ internal sealed class GuestSession : IDisposable
             Features = options.Cpu,
             Kind = options.Kind,
             Processors = options.Processors,
+            Tlb = options.Tlb,
         };
         RequireAddressable(machineOptions);
         return machineOptions;

@@ -1,5 +1,6 @@
 using Quadwalk.Emulation;
 using Quadwalk.GuestMemory;
+using Quadwalk.Mmu;
 
 namespace Quadwalk.Cli;
 
@@ -28,6 +29,9 @@ internal sealed record ImageOptions
 
     /// <summary>The modules of a multiboot image, as <see cref="MultibootModule.ParseList"/> reads them; null for none.</summary>
     public string? Modules { get; init; }
+
+    /// <summary>How faithful the TLB is.</summary>
+    public TlbMode Tlb { get; init; }
 
     /// <summary>The ring to start in, or null for the image's own.</summary>
     public int? Ring { get; init; }

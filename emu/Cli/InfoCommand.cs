@@ -44,7 +44,7 @@ internal static class InfoCommand
             ("guest processor", string.Create(CultureInfo.InvariantCulture, $"{guest.Model}, MAXPHYADDR {guest.PhysicalAddressBits}, 1 GiB pages {YesNo(guest.Page1G)}")),
             ("guest models", string.Join(' ', CpuModels.Names)),
             ("guest features", string.Join(' ', guest.Names)),
-            ("guest TLB", string.Create(CultureInfo.InvariantCulture, $"{Tlb.EntriesPerContext} entries a context, direct-mapped")),
+            ("guest TLB", string.Create(CultureInfo.InvariantCulture, $"{Tlb.EntriesPerContext} host addresses a context, for {Tlb.MostSlots} PCIDs at a time")),
         ])
         {
             output.WriteLine($"{key,-16}{value}");

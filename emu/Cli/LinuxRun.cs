@@ -24,6 +24,7 @@ internal static class LinuxRun
         using GuestOutput output = new(host.Output, null);
         using Machine machine = new(GuestSession.MachineOptionsOf(options.Image));
         output.Closed = machine.RequestStop;
+        StaleReports.Attach(host, machine, address => address.ToString());
         LinuxSession session = Load(host, options, linux, program, output, machine);
         long start = Stopwatch.GetTimestamp();
         LinuxReport report;

@@ -1,7 +1,6 @@
 using System.CommandLine;
-using System.Globalization;
+using System.Text;
 using Quadwalk.Emulation;
-using Quadwalk.GuestMemory;
 using Quadwalk.Mmu;
 
 namespace Quadwalk.Cli;
@@ -9,7 +8,18 @@ namespace Quadwalk.Cli;
 /// <summary><c>quadwalk page</c>: walks the guest's page tables for one address and shows every step.</summary>
 internal static class PageCommand
 {
-    public static Command Create(TextWriter output, DocumentedHelp help)
+    private const string Format = """
+        JSON:
+          One object. Addresses, sizes in bytes, entries and registers are strings of hexadecimal digits with 0x, other numbers are numbers.
+            instructions, address, symbol, access {kind, user}, paging {mode, cr0, cr3, cr4, efer, ...}
+            steps        [{level, name, entry_address, entry, flags [P, RW, ...], rights {user, write, execute} so far, sets [A, D]}]
+            translation  {gpa, page, page_size, user, write, execute, slot {id, first, last, writable, offset}, device {name, first, last, offset}}
+            failure      {rule, vector, error_code, level, entry_address, entry, bits [63, ...], text}
+            memory_type  the page's and what decided it, in words
+          One of translation and failure is null; slot and device are null where there is none.
+        """;
+
+    public static Command Create(CliHost host, DocumentedHelp help)
     {
         Command command = new("page", "Show how a guest-virtual address is translated, level by level, or why it faults. Nothing is changed.");
         ImageArguments image = new(command);
@@ -28,13 +38,8 @@ internal static class PageCommand
         };
         Option<bool> user = new("--user") { Description = "The access is made at CPL 3. Without --user and --supervisor, at the guest's CPL." };
         Option<bool> supervisor = new("--supervisor") { Description = "The access is made below CPL 3." };
-        Option<ulong> after = new("--after")
-        {
-            Description = "Run the guest for N instructions first, its console discarded.",
-            HelpName = "N",
-            CustomParser = Parsers.Count,
-        };
-        foreach (Option option in (Option[])[at, access, user, supervisor, after])
+        ReportArguments report = new(command);
+        foreach (Option option in (Option[])[at, access, user, supervisor])
         {
             command.Add(option);
         }
@@ -49,33 +54,54 @@ internal static class PageCommand
         command.SetAction(result =>
         {
             bool? isUser = result.GetValue(user) ? true : result.GetValue(supervisor) ? false : null;
-            return Execute(output, image.Read(result), result.GetRequiredValue(at), result.GetValue(access), isUser, result.GetValue(after));
+            return Execute(host, image.Read(result), report.Read(result), result.GetRequiredValue(at), result.GetValue(access), isUser);
         });
+        help.Explain(command, Format);
         help.Document(
             command,
             "quadwalk page samples/guests/hello.elf --at _start --access fetch",
             "quadwalk page samples/guests/ring3.elf --at 0xffff888000000000 --user",
-            "quadwalk page samples/guests/pager.elf --at 0xffff8880d0000000 --after 1M");
+            "quadwalk page samples/guests/pager.elf --at 0xffff8880d0000000 --after 1M",
+            "quadwalk page samples/guests/hello.elf --at _start --format html -o walk.html");
         return command;
     }
 
-    private static int Execute(TextWriter output, ImageOptions options, string at, AccessKind kind, bool? user, ulong after)
-    {
-        using GuestSession session = GuestSession.Open(options);
-        Machine machine = session.Machine;
-        Gva address = GuestAddress.Parse(at, session.Symbols);
-        StopReport? report = after == 0 ? null : machine.Run(after);
-        output.WriteLine($"After {machine.Cpu.Counters.Instructions.ToString(CultureInfo.InvariantCulture)} instructions{Ending(report)}.");
-        WalkAccess access = new(kind, user ?? machine.Cpu.State.Cpl == 3);
-        PageReport.Write(output, machine.Access, machine.Slots, machine.Mmio, machine.Cpu.Paging, address, access, session.Describe(address));
-        return ExitCode.Success;
-    }
+    private static int Execute(CliHost host, ImageOptions image, ReportOptions options, string at, AccessKind kind, bool? user) => GuestReport.Make(
+        host,
+        image,
+        options,
+        session => GuestAddress.Parse(at, session.Symbols),
+        (moment, address, target) =>
+        {
+            Machine machine = moment.Session.Machine;
+            WalkAccess access = new(kind, user ?? machine.Cpu.State.Cpl == 3);
+            PageFindings findings = PageFindings.Of(machine.Access, machine.Slots, machine.Mmio, machine.Cpu.Paging, address, access, machine.Cpu.MemoryTypes);
+            string name = moment.Session.Describe(address);
+            switch (options.Format)
+            {
+                case ReportFormat.Json:
+                    bool named = moment.Session.Symbols.TryResolve(address, out SymbolLocation location);
+                    PageJson.Write(target, moment, findings, named ? location.ToString() : null);
+                    break;
+                case ReportFormat.Html:
+                    PageHtml.Write(target, moment, findings, TableGraphOf(machine, findings), Path.GetFileName(image.Path), name);
+                    break;
+                default:
+                    using (StreamWriter output = new(target, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false), leaveOpen: true) { NewLine = "\n" })
+                    {
+                        output.WriteLine(moment.Sentence);
+                        PageReport.Write(output, findings, name);
+                    }
 
-    private static string Ending(StopReport? report) => report?.Reason switch
-    {
-        null or StopReason.Limit => "",
-        StopReason.TripleFault => ", where a triple fault ended the guest",
-        StopReason.Exit or StopReason.Halted => ", where the guest ended itself",
-        _ => $", where the guest stopped: {report.Message ?? report.Reason.ToString()}",
-    };
+                    break;
+            }
+        });
+
+    private static TableGraph? TableGraphOf(Machine machine, PageFindings findings) => findings.State.Mode == PagingMode.None
+        ? null
+        : TableGraph.Of(
+            new UnchangedTables(machine.Access),
+            findings.State,
+            TablesPicture.Limits,
+            findings.Result.Failure == WalkFailure.NonCanonical ? null : findings.Address);
 }

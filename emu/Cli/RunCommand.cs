@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Diagnostics;
 using Quadwalk.Emulation;
+using Quadwalk.Mmu;
 
 namespace Quadwalk.Cli;
 
@@ -18,12 +19,14 @@ internal static class RunCommand
             CustomParser = result => Parsers.Count(result),
         };
         Option<StatsFormat> stats = StatsArgument.Create();
+        Option<TlbMode> tlb = TlbArgument.Create();
         command.Add(limit);
         command.Add(stats);
+        command.Add(tlb);
         LinuxArguments linuxArguments = linux = new(command);
         command.SetAction(result => Execute(host, new RunOptions
         {
-            Image = image.Read(result),
+            Image = image.Read(result) with { Tlb = result.GetValue(tlb) },
             Limit = result.GetValue(limit),
             Stats = result.GetValue(stats),
             Linux = linuxArguments.Read(result),
@@ -33,6 +36,7 @@ internal static class RunCommand
             "quadwalk run samples/guests/hello.elf",
             "quadwalk run --limit 10M --stats samples/guests/primes.elf",
             "quadwalk run --cpu v3,-avx2 samples/guests/hello.elf",
+            "quadwalk run --tlb strict samples/guests/pager.elf",
             "quadwalk run --machine pc --smp 2 --append \"--quick\" kernel.elf",
             "quadwalk run --load-at 0x100000 samples/guests/flat.bin",
             "quadwalk run --personality linux --allow README.md /usr/bin/busybox sha256sum README.md");
@@ -50,6 +54,7 @@ internal static class RunCommand
         using GuestOutput output = new(host.Output, host.OutputIsTerminal ? status : null);
         using GuestSession session = GuestSession.Open(options.Image, output, host.OutputIsTerminal);
         output.Closed = session.Machine.RequestStop;
+        StaleReports.Attach(host, session.Machine, session.Describe);
         if (host.Input is not null)
         {
             ConsoleInput.Connect(host.Input, session.Machine.Uart);

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Quadwalk.Emulation;
 using Quadwalk.GuestMemory;
+using Quadwalk.Mmu;
 
 namespace Quadwalk.Cli;
 
@@ -48,14 +49,15 @@ internal static class TraceCommand
                 result.AddError("--count 0 would print nothing: give 1 or more");
             }
         });
-        foreach (Option option in (Option[])[range, from, to, skip, count, limit, bytes, walks, mmio, exceptions, output])
+        Option<TlbMode> tlb = TlbArgument.Create();
+        foreach (Option option in (Option[])[range, from, to, skip, count, limit, bytes, walks, mmio, exceptions, output, tlb])
         {
             command.Add(option);
         }
 
         command.SetAction(result => Execute(host, new TraceOptions
         {
-            Image = image.Read(result),
+            Image = image.Read(result) with { Tlb = result.GetValue(tlb) },
             Ranges = result.GetValue(range) ?? [],
             From = result.GetValue(from),
             To = result.GetValue(to),
@@ -93,7 +95,7 @@ internal static class TraceCommand
         using OutputStream lines = new(host.Output);
         using GuestSession session = GuestSession.Open(options.Image, console, flushLines: true);
         Tracer tracer = new(lines, ForTracer(options, session.Symbols), console);
-        StopReport report = Run(host, options, session.Machine, tracer);
+        StopReport report = Run(host, options, session, tracer);
         return Conclude(host, session, tracer, report, null);
     }
 
@@ -109,7 +111,7 @@ internal static class TraceCommand
         {
             using TraceFile file = TraceFile.Create(path);
             tracer = new Tracer(file.Stream, shown);
-            report = Run(host, options, session.Machine, tracer);
+            report = Run(host, options, session, tracer);
             file.Complete();
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException { ParamName: "path" })
@@ -125,8 +127,10 @@ internal static class TraceCommand
         return Conclude(host, session, tracer, report, console.Failure);
     }
 
-    private static StopReport Run(CliHost host, TraceOptions options, Machine machine, Tracer tracer)
+    private static StopReport Run(CliHost host, TraceOptions options, GuestSession session, Tracer tracer)
     {
+        Machine machine = session.Machine;
+        StaleReports.Attach(host, machine, session.Describe);
         if (host.Input is not null)
         {
             ConsoleInput.Connect(host.Input, machine.Uart);

@@ -143,6 +143,15 @@ public static class Cr4
     /// <summary>User-mode instruction prevention: no SGDT, SIDT, SLDT, STR and SMSW above CPL 0.</summary>
     public const ulong UMIP = 1 << 11;
 
+    /// <summary>5-level paging in IA-32e mode.</summary>
+    public const ulong LA57 = 1 << 12;
+
+    /// <summary>Protection keys for supervisor pages, in IA32_PKRS.</summary>
+    public const ulong PKS = 1 << 24;
+
+    /// <summary>Linear-address masking of supervisor pointers.</summary>
+    public const ulong LAM_SUP = 1 << 28;
+
     /// <summary>RDFSBASE and its kin.</summary>
     public const ulong FSGSBASE = 1 << 16;
 

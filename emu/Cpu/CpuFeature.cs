@@ -153,6 +153,15 @@ public enum CpuFeature : byte
     /// <summary>Protection keys for user pages.</summary>
     Pku,
 
+    /// <summary>Protection keys for supervisor pages.</summary>
+    Pks,
+
+    /// <summary>5-level paging: linear addresses of 57 bits.</summary>
+    La57,
+
+    /// <summary>Linear-address masking: metadata in the upper bits of data pointers.</summary>
+    Lam,
+
     /// <summary>I/O breakpoints (CR4.DE).</summary>
     De,
 

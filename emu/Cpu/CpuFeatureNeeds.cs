@@ -40,6 +40,9 @@ internal static class CpuFeatureNeeds
         (CpuFeature.Pcid, [CpuFeature.Lm]),
         (CpuFeature.Pdpe1gb, [CpuFeature.Lm]),
         (CpuFeature.Pku, [CpuFeature.Lm]),
+        (CpuFeature.Pks, [CpuFeature.Lm, CpuFeature.Msr]),
+        (CpuFeature.La57, [CpuFeature.Lm]),
+        (CpuFeature.Lam, [CpuFeature.Lm]),
         (CpuFeature.Lm, [CpuFeature.Pae, CpuFeature.Msr]),
     ];
 

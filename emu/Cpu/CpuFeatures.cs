@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
 
 namespace Quadwalk.Emulation;
 
@@ -18,6 +19,7 @@ public sealed record CpuFeatures
         CpuFeature.Xsave, CpuFeature.Xsaveopt, CpuFeature.Xsavec, CpuFeature.Xsaves, CpuFeature.Xgetbv1,
         CpuFeature.Rdrand, CpuFeature.Rdseed, CpuFeature.Fsgsbase, CpuFeature.Rdpid, CpuFeature.Clflushopt, CpuFeature.Clwb, CpuFeature.Cldemote,
         CpuFeature.Movdiri, CpuFeature.Movdir64b, CpuFeature.Monitor, CpuFeature.Pcid, CpuFeature.Invpcid, CpuFeature.Umip, CpuFeature.Pku,
+        CpuFeature.Pks, CpuFeature.La57, CpuFeature.Lam,
         CpuFeature.Sep, CpuFeature.Serialize, CpuFeature.Wbnoinvd, CpuFeature.TscAdjust, CpuFeature.Invtsc, CpuFeature.Mtrr, CpuFeature.Mce, CpuFeature.Mca,
         CpuFeature.Mmx, CpuFeature.Sse3, CpuFeature.Ssse3, CpuFeature.Sse41, CpuFeature.Sse42, CpuFeature.Popcnt,
         CpuFeature.Aes, CpuFeature.Pclmulqdq, CpuFeature.Sha,
@@ -28,10 +30,15 @@ public sealed record CpuFeatures
         (Cr4.TSD, CpuFeature.Tsc), (Cr4.PVI, CpuFeature.Vme), (Cr4.DE, CpuFeature.De), (Cr4.PSE, CpuFeature.Pse), (Cr4.PAE, CpuFeature.Pae), (Cr4.PGE, CpuFeature.Pge),
         (Cr4.OSFXSR, CpuFeature.Fxsr), (Cr4.OSXMMEXCPT, CpuFeature.Sse), (Cr4.UMIP, CpuFeature.Umip), (Cr4.FSGSBASE, CpuFeature.Fsgsbase), (Cr4.PCIDE, CpuFeature.Pcid),
         (Cr4.OSXSAVE, CpuFeature.Xsave), (Cr4.SMEP, CpuFeature.Smep), (Cr4.SMAP, CpuFeature.Smap), (Cr4.PKE, CpuFeature.Pku),
+        (Cr4.LA57, CpuFeature.La57), (Cr4.PKS, CpuFeature.Pks), (Cr4.LAM_SUP, CpuFeature.Lam),
     ];
 
     private static readonly (ulong Bit, CpuFeature Needs)[] EferRows =
         [(Efer.SCE, CpuFeature.Syscall), (Efer.LME, CpuFeature.Lm), (Efer.LMA, CpuFeature.Lm), (Efer.NXE, CpuFeature.Nx)];
+
+    private const byte LeastPhysicalAddressBits = 36;
+    private const byte MostPhysicalAddressBits = 52;
+    private const string PhysicalAddressBitsOption = "phys-bits=";
 
     private InstructionGate? gate;
 
@@ -45,7 +52,17 @@ public sealed record CpuFeatures
     public IReadOnlySet<CpuFeature> Claimed { get; init; } = Everything;
 
     /// <summary>MAXPHYADDR: 36 to 52 bits of physical address.</summary>
-    public byte PhysicalAddressBits { get; init; } = 46;
+    /// <exception cref="ArgumentOutOfRangeException">It is set to fewer or more.</exception>
+    public byte PhysicalAddressBits
+    {
+        get;
+        init => field = value is >= LeastPhysicalAddressBits and <= MostPhysicalAddressBits
+            ? value
+            : throw new ArgumentOutOfRangeException(nameof(value), value, "MAXPHYADDR is 36 to 52.");
+    } = 46;
+
+    /// <summary>The bits of a linear address: 57 with 5-level paging, else 48.</summary>
+    public byte LinearAddressBits => (byte)(Has(CpuFeature.La57) ? 57 : 48);
 
     /// <summary>1 GiB pages.</summary>
     public bool Page1G => Has(CpuFeature.Pdpe1gb);
@@ -74,8 +91,8 @@ public sealed record CpuFeatures
     public bool Has(CpuFeature feature) => Claimed.Contains(feature);
 
     /// <summary>
-    /// Reads a model and changes to it, like <c>v3</c> or <c>max,-avx2,+aes</c>. What is added brings what it needs; what is taken away
-    /// takes along what needs it. Names may be spelt with - or _ or without.
+    /// Reads a model and changes to it, like <c>v3</c> or <c>max,-avx2,+aes,phys-bits=40</c>. What is added brings what it needs; what is taken
+    /// away takes along what needs it. Names may be spelt with - or _ or without. <c>phys-bits=N</c> sets <see cref="PhysicalAddressBits"/>.
     /// </summary>
     /// <exception cref="FormatException">There is no such model or feature, or the changes contradict each other.</exception>
     public static CpuFeatures Parse(string text) => TryParse(text, out CpuFeatures? features, out string? error) ? features : throw new FormatException(error);
@@ -93,8 +110,20 @@ public sealed record CpuFeatures
         }
 
         List<CpuFeature> added = [];
+        byte physicalAddressBits = new CpuFeatures().PhysicalAddressBits;
         foreach (string part in parts[1..])
         {
+            if (part.StartsWith(PhysicalAddressBitsOption, StringComparison.OrdinalIgnoreCase))
+            {
+                if (!TryParseWidth(part[PhysicalAddressBitsOption.Length..], out physicalAddressBits))
+                {
+                    error = $"'{part}' is no physical-address width: give {PhysicalAddressBitsOption}{LeastPhysicalAddressBits} to {PhysicalAddressBitsOption}{MostPhysicalAddressBits}";
+                    return false;
+                }
+
+                continue;
+            }
+
             if (!TryChange(claimed, added, part, out error))
             {
                 return false;
@@ -110,17 +139,20 @@ public sealed record CpuFeatures
             }
         }
 
-        features = new CpuFeatures { Model = text, Claimed = claimed };
+        features = new CpuFeatures { Model = text, Claimed = claimed, PhysicalAddressBits = physicalAddressBits };
         error = null;
         return true;
     }
+
+    private static bool TryParseWidth(string text, out byte bits) =>
+        byte.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out bits) && bits is >= LeastPhysicalAddressBits and <= MostPhysicalAddressBits;
 
     private static bool TryChange(HashSet<CpuFeature> claimed, List<CpuFeature> added, string part, [NotNullWhen(false)] out string? error)
     {
         bool removes = part.StartsWith('-');
         if (!removes && !part.StartsWith('+'))
         {
-            error = $"'{part}' is no change to a processor model: give +FEATURE or -FEATURE";
+            error = $"'{part}' is no change to a processor model: give +FEATURE, -FEATURE or {PhysicalAddressBitsOption}N";
             return false;
         }
 

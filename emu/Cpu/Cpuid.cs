@@ -22,7 +22,6 @@ internal readonly ref struct Cpuid(CpuFeatures features, ulong cr4, ulong xcr0, 
     private const uint LastBasic = 0x1F;
     private const uint LastExtended = 0x8000_0008;
     private const uint Hypervisor = 0x4000_0000;
-    private const uint LinearAddressBits = 48;
     private const uint LineBytes = 64;
     private const uint CrystalHertz = 25_000_000;
 
@@ -56,7 +55,7 @@ internal readonly ref struct Cpuid(CpuFeatures features, ulong cr4, ulong xcr0, 
         0x8000_0001 or 0x8000_0007 => Claims(leaf, 0),
         >= 0x8000_0002 and <= 0x8000_0004 => BrandPart((int)(leaf - 0x8000_0002) * 16),
         0x8000_0006 => new(0, 0, (1024 << 16) | (8 << 12) | LineBytes, 0),
-        0x8000_0008 => Claims(leaf, 0) with { Eax = features.PhysicalAddressBits | (LinearAddressBits << 8) },
+        0x8000_0008 => Claims(leaf, 0) with { Eax = features.PhysicalAddressBits | ((uint)features.LinearAddressBits << 8) },
         > 0x8000_0000 and < LastExtended => default,
         _ => Of(LastBasic, subleaf),
     };

@@ -46,6 +46,9 @@ public struct ModelSpecificRegisters
     /// <summary>IA32_XSS: the supervisor state components of XSAVES, of which there are none.</summary>
     public ulong Xss;
 
+    /// <summary>IA32_PKRS: access and write rights of the sixteen supervisor protection keys, in 32 bits.</summary>
+    public ulong Pkrs;
+
     /// <summary>IA32_SYSENTER_CS.</summary>
     public ulong SysenterCs;
 

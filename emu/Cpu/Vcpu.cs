@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 using Quadwalk.GuestMemory;
 using Quadwalk.Mmu;
 
@@ -11,21 +12,25 @@ namespace Quadwalk.Emulation;
 public sealed unsafe partial class Vcpu : IDisposable
 {
     private readonly CpuState* state;
-    private readonly byte physicalAddressBits;
-    private readonly bool page1G;
-    private readonly bool pse36;
+    private readonly bool supportsLA57;
+    private Vector256<ulong> seenControls;
+    private ulong seenFlags;
+    private bool seenLegacy = true;
+    private PagingState paging;
     private readonly CodeSegments segments = new();
     private volatile bool stopRequested;
 
-    internal Vcpu(Memslots slots, IGuestMemoryAccess access, MmioBus bus, PortBus ports, CpuFeatures features, ulong seed = 0, DecodedFrames? frames = null)
+    internal Vcpu(Memslots slots, IGuestMemoryAccess access, MmioBus bus, PortBus ports, CpuFeatures features, ulong seed = 0, DecodedFrames? frames = null, TlbMode tlb = TlbMode.Fast)
     {
         state = (CpuState*)NativeMemory.AlignedAlloc((nuint)sizeof(CpuState), 64);
         NativeMemory.Clear(state, (nuint)sizeof(CpuState));
         Features = features;
-        (physicalAddressBits, page1G, pse36) = (features.PhysicalAddressBits, features.Page1G, features.Has(CpuFeature.Pse36));
+        supportsLA57 = features.Has(CpuFeature.La57);
+        paging = new PagingState(
+            0, 0, 0, 0, AlignmentCheck: false, features.PhysicalAddressBits, features.Page1G, Pse36: features.Has(CpuFeature.Pse36));
         Ports = ports;
         Debug = new DebugUnit(this);
-        Tlb = new Tlb();
+        Tlb = new Tlb(tlb);
         Code = new CodeCache();
         Frames = frames ?? new DecodedFrames();
         Frames.Add(this);
@@ -36,7 +41,7 @@ public sealed unsafe partial class Vcpu : IDisposable
         Reset();
     }
 
-    /// <summary>The registers. After changing CPL, a control register, DR7 or IA32_EFER here, call <see cref="FlushTlb"/>.</summary>
+    /// <summary>The registers. After changing CPL, a control register, DR7 or IA32_EFER here, call <see cref="FlushTlb()"/>.</summary>
     public ref CpuState State => ref *state;
 
     /// <summary>What CPUID claims and the physical-address width.</summary>
@@ -57,10 +62,28 @@ public sealed unsafe partial class Vcpu : IDisposable
     /// <summary>What happened so far.</summary>
     public CpuCounters Counters { get; } = new();
 
-    /// <summary>The paging state of the current CR0, CR3, CR4, EFER, RFLAGS.AC and PKRU.</summary>
-    public PagingState Paging => new(
-        state->Cr0, state->Cr3, state->Cr4, state->Msr.Efer, (state->SystemFlags & Emulation.Rflags.AC) != 0, physicalAddressBits, page1G,
-        Pdptes: state->Pdpte, Pse36: pse36, Pkru: state->Pkru);
+    /// <summary>
+    /// The paging state of the current CR0, CR3, CR4, EFER, RFLAGS.AC, PKRU and IA32_PKRS, and in PAE paging the PDPTE registers. The reference is
+    /// to a record that the next look brings up to date: copy it to keep it.
+    /// </summary>
+    public ref readonly PagingState Paging
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get
+        {
+            // SAFETY: the vector is Cr0, Cr2, Cr3 and Cr4, which follow each other in CpuState; TakeUpPaging loads the same four.
+            // Registers are compared with what was seen, not watched: whoever changes one, here or from outside, is noticed.
+            Vector256<ulong> controls = (Vector256.LoadUnsafe(ref state->Cr0) ^ seenControls) & Vector256.Create(ulong.MaxValue, 0, ulong.MaxValue, ulong.MaxValue);
+            ulong others = (state->Msr.Efer ^ paging.Efer) | ((state->SystemFlags ^ seenFlags) & Emulation.Rflags.AC)
+                | (state->Pkru ^ paging.Pkru) | (state->Msr.Pkrs ^ paging.Pkrs);
+            if (controls != Vector256<ulong>.Zero || others != 0 || (seenLegacy && state->Pdpte != paging.Pdptes))
+            {
+                TakeUpPaging();
+            }
+
+            return ref paging;
+        }
+    }
 
     /// <summary>RFLAGS, with the status flags computed.</summary>
     public ulong Rflags
@@ -78,6 +101,38 @@ public sealed unsafe partial class Vcpu : IDisposable
             }
         }
     }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void TakeUpPaging()
+    {
+        paging = paging with
+        {
+            Cr0 = state->Cr0,
+            Cr3 = state->Cr3,
+            Cr4 = state->Cr4,
+            Efer = state->Msr.Efer,
+            AlignmentCheck = (state->SystemFlags & Emulation.Rflags.AC) != 0,
+            Pdptes = state->Pdpte,
+            Pkru = state->Pkru,
+            Pkrs = (uint)state->Msr.Pkrs,
+        };
+        seenControls = Vector256.LoadUnsafe(ref state->Cr0);
+        seenFlags = state->SystemFlags;
+        seenLegacy = !paging.IsLongMode;
+    }
+
+    /// <summary>
+    /// Whether an address is canonical in the paging mode in force, which is what RIP and accesses go by (SDM Vol. 3A, chapter 4,
+    /// "Canonicality Checking"): 57 bits with CR4.LA57, else 48.
+    /// </summary>
+    internal bool IsCanonical(ulong address) => BranchTarget.IsCanonical(ref *state, address);
+
+    /// <summary>
+    /// Whether an address is canonical for this processor, whatever the paging mode: 57 bits where it has 5-level paging, else 48. The bases of
+    /// segments and tables, the MSRs that hold addresses, INVLPG and INVPCID go by this.
+    /// </summary>
+    internal bool IsProcessorCanonical(ulong address) =>
+        BranchTarget.IsCanonical(address) || (supportsLA57 && BranchTarget.IsCanonical57(address));
 
     /// <summary>Asks the run loop to come back; safe from any thread and from signal-driven callbacks.</summary>
     public void RequestStop() => stopRequested = true;
@@ -118,6 +173,7 @@ public sealed unsafe partial class Vcpu : IDisposable
     /// </summary>
     internal void ContextChanged()
     {
+        Tlb.Select(CurrentPcid);
         state->Tlb = Tlb.Entries(CurrentContext);
         state->Epoch = Tlb.Epoch;
         BlockMode mode = state->Mode & (BlockMode.Single | BlockMode.Recorded);
@@ -168,30 +224,6 @@ public sealed unsafe partial class Vcpu : IDisposable
         : (state->SystemFlags & Emulation.Rflags.AC) != 0 ? TlbContext.SupervisorWithAc
         : TlbContext.Supervisor;
 
-    /// <summary>
-    /// Drops every translation and takes up CPL, control registers and IA32_EFER as they stand in <see cref="State"/>. The guest's own
-    /// instructions see to this themselves; it is for whoever changes them from outside, between runs.
-    /// </summary>
-    public void FlushTlb()
-    {
-        Tlb.FlushAll();
-        ContextChanged();
-    }
-
-    /// <summary>INVLPG.</summary>
-    internal void FlushTlbPage(Gva gva)
-    {
-        Tlb.FlushPage(gva);
-        state->Epoch = Tlb.Epoch;
-    }
-
-    /// <summary>MOV to CR3.</summary>
-    internal void FlushTlbNonGlobal()
-    {
-        Tlb.FlushNonGlobal();
-        state->Epoch = Tlb.Epoch;
-    }
-
     /// <summary>Records a fault of the current instruction; returns false for the handler to return.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
     internal bool Raise(ExceptionVector vector, uint? errorCode, FaultRule rule, ulong address = 0)
@@ -206,13 +238,16 @@ public sealed unsafe partial class Vcpu : IDisposable
     internal bool RaiseGP(FaultRule rule, uint errorCode = 0) => Raise(ExceptionVector.GeneralProtection, errorCode, rule);
 
     /// <summary>Records the fault of a failed walk.</summary>
-    internal bool Raise(in WalkResult walk, ulong gva)
+    /// <param name="walk">The walk.</param>
+    /// <param name="gva">The address it was made for, with the metadata that linear-address masking takes out, which CR2 does not show.</param>
+    /// <param name="access">The access it was made for.</param>
+    internal bool Raise(in WalkResult walk, ulong gva, WalkAccess access)
     {
         PendingExit = BlockExit.Fault;
         PendingTrap = TrapKind.None;
         PendingFault = walk.Failure == WalkFailure.NonCanonical
             ? new GuestFault(ExceptionVector.GeneralProtection, 0, new Gva(gva), new FaultCause(FaultRule.NonCanonicalAddress))
-            : new GuestFault(ExceptionVector.PageFault, (uint)walk.ErrorCode, new Gva(gva), new FaultCause(FaultRule.PageWalk, walk));
+            : new GuestFault(ExceptionVector.PageFault, (uint)walk.ErrorCode, Paging.Untag(new Gva(gva), access), new FaultCause(FaultRule.PageWalk, walk));
         return false;
     }
 

@@ -1,3 +1,5 @@
+using Quadwalk.Mmu;
+
 namespace Quadwalk.Emulation;
 
 public sealed unsafe partial class Vcpu
@@ -5,7 +7,6 @@ public sealed unsafe partial class Vcpu
     private const ulong ResetVector = 0xFFF0;
     private const ulong ResetCodeBase = 0xFFFF_0000;
     private const ushort ResetCodeSelector = 0xF000;
-    private const ulong ResetPat = 0x0007_0406_0007_0406;
     private const ulong ResetDr6 = 0xFFFF_0FF0;
     private const ulong ResetDr7 = 0x400;
     private const ushort ResetX87Control = 0x40;
@@ -24,7 +25,7 @@ public sealed unsafe partial class Vcpu
         state->X87.Tags = byte.MaxValue;
         state->Xcr0 = StateComponents.X87;
         state->Pkru = 0;
-        state->Msr = new ModelSpecificRegisters { Pat = ResetPat, MiscEnable = MachineMsrs.MiscEnableReset(Features) };
+        state->Msr = new ModelSpecificRegisters { Pat = PageAttributeTable.ResetValue, MiscEnable = MachineMsrs.MiscEnableReset(Features) };
         Initialize(Cr0.CD | Cr0.NW | Cr0.ET);
     }
 

@@ -11,6 +11,9 @@ internal sealed unsafe class BlockDecoder(Vcpu vcpu)
     private const int MaxInstructions = 64;
     private const int MaxInstructionLength = 15;
 
+    /// <summary>No epoch: where the TLB is exact, each entry to a block looks at its translation again.</summary>
+    private const ulong Unconfirmed = 0;
+
     private readonly InstructionDecoder decoder = new();
     private readonly InstructionInfoFactory infoFactory = new();
 
@@ -70,7 +73,7 @@ internal sealed unsafe class BlockDecoder(Vcpu vcpu)
 
         if (block != null)
         {
-            block->Epoch = cpu->Epoch;
+            block->Epoch = vcpu.Tlb.Mode == TlbMode.Fast ? cpu->Epoch : Unconfirmed;
             cpu->BlockTable[CodeCache.Slot(rip)] = block;
         }
 

@@ -31,3 +31,45 @@ internal readonly struct ListeningObserver(IWalkListener listener) : IWalkObserv
     /// <inheritdoc/>
     public void OnUpdate(int level, Gpa entry, PageTableEntry before, PageTableEntry after) => listener.OnUpdate(level, entry, before, after);
 }
+
+/// <summary>Passes a walk on from its first entry or failure, so that a listener does not hear of what the TLB answered.</summary>
+internal struct DeferredObserver(IWalkListener listener, Gva gva, WalkAccess access) : IWalkObserver
+{
+    private bool began;
+
+    /// <inheritdoc/>
+    public static bool Enabled => true;
+
+    /// <inheritdoc/>
+    public void OnEntry(int level, Gpa entry, PageTableEntry value)
+    {
+        Begin();
+        listener.OnEntry(level, entry, value);
+    }
+
+    /// <inheritdoc/>
+    public void OnUpdate(int level, Gpa entry, PageTableEntry before, PageTableEntry after)
+    {
+        Begin();
+        listener.OnUpdate(level, entry, before, after);
+    }
+
+    /// <summary>The translation is done.</summary>
+    public void End(in WalkResult result)
+    {
+        if (began || !result.Succeeded)
+        {
+            Begin();
+            listener.OnWalkEnd(gva, access, result);
+        }
+    }
+
+    private void Begin()
+    {
+        if (!began)
+        {
+            listener.OnWalkBegin(gva, access);
+            began = true;
+        }
+    }
+}

@@ -58,7 +58,7 @@ internal sealed unsafe class Interpreter<TTrace>(Vcpu vcpu, ExceptionDelivery ex
                 return RunOutcome.Limit;
             }
 
-            bool one = TTrace.Enabled;
+            bool one = TTrace.Enabled || vcpu.Tlb.Mode == Mmu.TlbMode.Strict;
             if (boundary.IsQuiet)
             {
                 cpu->SystemFlags &= ~Rflags.RF;

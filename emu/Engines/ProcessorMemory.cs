@@ -145,29 +145,23 @@ internal sealed unsafe class ProcessorMemory : IDisposable
             return (byte*)((nint)gva + entry.Addend);
         }
 
-        if (kind != AccessKind.Execute)
-        {
-            vcpu.Counters.DataMisses++;
-        }
-
         return Miss(gva, new WalkAccess(kind, vcpu.State.Cpl == 3));
     }
 
     /// <summary>
     /// The host address of a byte for an access of any privilege, such as the implicit ones to descriptors and the TSS; null with a
-    /// fault or an MMIO exit recorded. Of these only implicit reads are cached.
+    /// fault or an MMIO exit recorded. Host addresses are cached for implicit reads only.
     /// </summary>
     public byte* TranslateFor(ulong gva, WalkAccess access)
     {
-        WalkResult walk = Walk(gva, access);
-        if (!walk.Succeeded)
+        TlbContext context = access is { User: true, Implicit: false } ? TlbContext.User : TlbContext.Supervisor;
+        if (!TryTranslate(gva, access, vcpu.Paging, context, out WalkResult walk))
         {
-            vcpu.Raise(walk, gva);
             return null;
         }
 
         byte* host = Host(walk.Gpa, access.Kind, out _);
-        if (host != null && access is { Implicit: true, Kind: AccessKind.Read })
+        if (host != null && access is { Implicit: true, Kind: AccessKind.Read } && vcpu.Tlb.Mode == TlbMode.Fast && !MeansTwoAddresses(gva))
         {
             Hva frame = new((ulong)host & ~PageSize.Mask4K);
             vcpu.Tlb.Fill(TlbContext.Supervisor, new Gva(gva), frame, walk, read: true, write: false, fetch: false);
@@ -190,6 +184,68 @@ internal sealed unsafe class ProcessorMemory : IDisposable
         return WalkReported(WalkListener, ref memory, vcpu.Paging, new Gva(gva), access);
     }
 
+    /// <summary>By the TLB, else by a walk; false with the fault recorded.</summary>
+    private bool TryTranslate(ulong gva, WalkAccess access, in PagingState paging, TlbContext context, out WalkResult walk)
+    {
+        Gva linear = paging.Untag(new Gva(gva), access);
+        if (vcpu.Tlb.Mode != TlbMode.Fast)
+        {
+            walk = TranslateExactly(linear, access, paging, context);
+        }
+        else if (!vcpu.Tlb.TryFind(linear, access, paging, context, out walk))
+        {
+            CountMiss(access);
+            walk = Walk(gva, access);
+            vcpu.Tlb.CountWalk(walk, paging);
+            if (walk.Succeeded)
+            {
+                vcpu.Tlb.Keep(linear, walk, paging, context);
+            }
+        }
+
+        return walk.Succeeded || vcpu.Raise(walk, gva, access);
+    }
+
+    /// <summary>By the TLB as an architecture has it.</summary>
+    private WalkResult TranslateExactly(Gva gva, WalkAccess access, in PagingState paging, TlbContext context)
+    {
+        TlbStatistics statistics = vcpu.Tlb.Statistics;
+        ulong walksBefore = statistics.Walks;
+        RamTables memory = tables;
+        StaleTranslation? stale;
+        WalkResult walk;
+        if (WalkListener is null)
+        {
+            NoWalkObserver none = default;
+            walk = vcpu.Tlb.Translate(ref memory, paging, gva, access, context, ref none, out stale);
+        }
+        else
+        {
+            DeferredObserver observer = new(WalkListener, gva, access);
+            walk = vcpu.Tlb.Translate(ref memory, paging, gva, access, context, ref observer, out stale);
+            observer.End(walk);
+        }
+
+        if (statistics.Walks != walksBefore)
+        {
+            vcpu.Counters.Walks += statistics.Walks - walksBefore;
+            CountMiss(access);
+        }
+
+        if (stale is not null)
+        {
+            vcpu.ReportStale(stale);
+        }
+
+        return walk;
+    }
+
+    private void CountMiss(WalkAccess access)
+    {
+        vcpu.Counters.TlbMisses++;
+        vcpu.Counters.DataMisses += access is { Kind: AccessKind.Execute } or { Implicit: true } ? 0UL : 1UL;
+    }
+
     public void Dispose()
     {
         NativeMemory.AlignedFree(Scratch);
@@ -209,29 +265,37 @@ internal sealed unsafe class ProcessorMemory : IDisposable
 
     private byte* Miss(ulong gva, WalkAccess access)
     {
-        vcpu.Counters.TlbMisses++;
-        WalkResult walk = Walk(gva, access);
-        if (!walk.Succeeded)
+        ref readonly PagingState paging = ref vcpu.Paging;
+        if (!TryTranslate(gva, access, paging, vcpu.CurrentContext, out WalkResult walk))
         {
-            vcpu.Raise(walk, gva);
             return null;
         }
 
         byte* host = Host(walk.Gpa, access.Kind, out bool writableSlot);
-        if (host == null)
+        if (host == null || vcpu.Tlb.Mode != TlbMode.Fast || MeansTwoAddresses(gva))
         {
-            return null;
+            return host;
         }
 
         Hva frame = new((ulong)host & ~PageSize.Mask4K);
-        PagingState paging = vcpu.Paging;
         bool writable = writableSlot && (walk.Rights & PageRights.Dirty) != 0 && !vcpu.Frames.HoldCode(frame.Value)
             && Allows(walk, paging, access with { Kind = AccessKind.Write });
         bool readable = access.Kind != AccessKind.Execute
             || Allows(walk, paging, access with { Kind = AccessKind.Read });
         bool fetchable = access.Kind == AccessKind.Execute;
-        vcpu.Tlb.Fill(vcpu.CurrentContext, new Gva(gva), frame, walk, readable, writable, fetchable);
+        Gva linear = paging.Untag(new Gva(gva), access);
+        vcpu.Tlb.Fill(vcpu.CurrentContext, new Gva(gva), linear, frame, walk, readable, writable, fetchable);
         return host;
+    }
+
+    /// <summary>
+    /// Whether fetches and implicit accesses reach one page at an address, and data accesses, masked, another: with CR4.LA57 and CR3.LAM_U48. The
+    /// TLB has one entry for both, so it caches neither.
+    /// </summary>
+    private bool MeansTwoAddresses(ulong gva)
+    {
+        ref readonly PagingState paging = ref vcpu.Paging;
+        return paging.Untag(new Gva(gva), new WalkAccess(AccessKind.Read, User: false)).Value != gva && paging.IsCanonical(new Gva(gva));
     }
 
     private static bool Allows(in WalkResult walk, in PagingState paging, WalkAccess access) =>

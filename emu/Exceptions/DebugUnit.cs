@@ -1,3 +1,6 @@
+using Quadwalk.GuestMemory;
+using Quadwalk.Mmu;
+
 namespace Quadwalk.Emulation;
 
 /// <summary>
@@ -74,9 +77,10 @@ internal sealed unsafe class DebugUnit(Vcpu vcpu)
         IsHit = false;
     }
 
-    /// <summary>The running instruction read or wrote memory.</summary>
+    /// <summary>The running instruction read or wrote memory. What linear-address masking takes out of an address is not compared.</summary>
     public void Accessed(ulong gva, int size, bool write)
     {
+        gva = vcpu.Paging.Untag(new Gva(gva), new WalkAccess(AccessKind.Read, User: false)).Value;
         for (int i = 0; i < Registers; i++)
         {
             Condition condition = ConditionOf(i);

@@ -29,7 +29,7 @@ internal static unsafe class ExceptionFrame
             return false;
         }
 
-        if (!BranchTarget.IsCanonical(gate.Target))
+        if (!vcpu.IsCanonical(gate.Target))
         {
             return vcpu.Raise(ExceptionVector.GeneralProtection, external, FaultRule.NonCanonicalTarget, gate.Target);
         }
@@ -171,7 +171,7 @@ internal static unsafe class ExceptionFrame
         ulong end = top & ~(StackAlignment - 1);
         int bytes = words * sizeof(ulong);
         ulong start = end - (ulong)bytes;
-        if (!BranchTarget.IsCanonical(start) || !BranchTarget.IsCanonical(end - 1))
+        if (!vcpu.IsCanonical(start) || !vcpu.IsCanonical(end - 1))
         {
             return vcpu.Raise(ExceptionVector.StackFault, external, FaultRule.NonCanonicalAddress, start);
         }

@@ -18,10 +18,16 @@ public static class FaultCauseText
     /// <summary>One sentence on a fault.</summary>
     /// <param name="fault">The fault.</param>
     /// <param name="paging">The paging state in which it was raised.</param>
-    public static string Describe(in GuestFault fault, in PagingState paging) =>
-        fault.Cause.Rule == FaultRule.PageWalk
-            ? WalkDescription.Describe(fault.Cause.Walk, fault.Address, AccessOf((PageFaultCode)(fault.ErrorCode ?? 0)), paging).TrimEnd('.')
-            : WithSelector(fault);
+    public static string Describe(in GuestFault fault, in PagingState paging)
+    {
+        if (fault.Cause.Rule == FaultRule.PageWalk)
+        {
+            return WalkDescription.Describe(fault.Cause.Walk, fault.Address, AccessOf((PageFaultCode)(fault.ErrorCode ?? 0)), paging).TrimEnd('.');
+        }
+
+        string rule = WithSelector(fault);
+        return paging.Mode == PagingMode.FiveLevel ? rule.Replace("bits 63:47", "bits 63:56", StringComparison.Ordinal) : rule;
+    }
 
     /// <summary>The rule in words.</summary>
     public static string OfRule(FaultRule rule) => rule switch
@@ -70,7 +76,7 @@ public static class FaultCauseText
         FaultRule.StructureOutsideMemory => "the processor needs to read or write there, and no memory that allows it is there",
         FaultRule.PdpteReservedBits => "a PDPTE to be loaded is present with a reserved bit set, or lies in no memory",
         FaultRule.LongModeTransition =>
-            "IA-32e mode is entered with CR4.PAE = 1, CS.L = 0 and no 16-bit TSS, keeps CR4.PAE, and is left with CS.L = 0 and CR4.PCIDE = 0",
+            "IA-32e mode is entered with CR4.PAE = 1, CS.L = 0 and no 16-bit TSS, keeps CR4.PAE and CR4.LA57, and is left with CS.L = 0 and CR4.PCIDE = 0",
         FaultRule.SegmentLimit => "the segment is null, does not allow this access, or ends before it",
         FaultRule.CodeLimit => "the instruction pointer lies beyond CS.limit",
         FaultRule.BoundExceeded => "the index lies outside its bounds",
@@ -97,6 +103,6 @@ public static class FaultCauseText
         AccessKind kind = (code & PageFaultCode.InstructionFetch) != 0 ? AccessKind.Execute
             : (code & PageFaultCode.Write) != 0 ? AccessKind.Write
             : AccessKind.Read;
-        return new WalkAccess(kind, (code & PageFaultCode.User) != 0);
+        return new WalkAccess(kind, (code & PageFaultCode.User) != 0, ShadowStack: (code & PageFaultCode.ShadowStack) != 0);
     }
 }

@@ -68,7 +68,7 @@ internal sealed class KernelGate
     {
         if (active == memory)
         {
-            Cpu.FlushTlbNonGlobal();
+            Cpu.FlushTlbNonGlobal(Mmu.TlbFlushCause.Host);
         }
     }
 

@@ -197,7 +197,7 @@ public sealed class Machine : IDisposable
         Vcpu[] processors = new Vcpu[options.Processors];
         for (int i = 0; i < processors.Length; i++)
         {
-            processors[i] = new Vcpu(Slots, Access, Mmio, Ports, features, options.Seed + (ulong)i, frames) { ApicId = (uint)i, ProcessorCount = processors.Length };
+            processors[i] = new Vcpu(Slots, Access, Mmio, Ports, features, options.Seed + (ulong)i, frames, options.Tlb) { ApicId = (uint)i, ProcessorCount = processors.Length };
             Slots.Changed += processors[i].MemoryChanged;
         }
 

@@ -1,4 +1,5 @@
 using Quadwalk.GuestMemory;
+using Quadwalk.Mmu;
 
 namespace Quadwalk.Emulation;
 
@@ -29,6 +30,9 @@ public sealed record MachineOptions
     /// <summary>The processor model.</summary>
     public CpuFeatures Features { get; init; } = new();
 
+    /// <summary>How faithful the TLB is; what is not <see cref="TlbMode.Fast"/> costs speed.</summary>
+    public TlbMode Tlb { get; init; }
+
     /// <summary>What RDRAND and RDSEED draw from: the same seed gives the same numbers.</summary>
     public ulong Seed { get; init; }
 
@@ -37,4 +41,7 @@ public sealed record MachineOptions
 
     /// <summary>Whether console output is passed on at each line end rather than when a run stops or the buffer is full.</summary>
     public bool FlushLines { get; init; }
+
+    /// <summary>The ticks of a processor's turn where there are several processors; any gives a run that can be repeated.</summary>
+    internal ulong TurnTicks { get; init; } = 500;
 }

@@ -6,13 +6,10 @@ namespace Quadwalk.Emulation;
 /// </summary>
 internal sealed class ProcessorTurns(Machine machine, IReadOnlyList<Interpreter<NoTrace>> engines, PcBoard board)
 {
-    /// <summary>The ticks of one turn where there are several processors.</summary>
-    private const ulong Quantum = 500;
-
     /// <summary>The ticks of one turn where there is one.</summary>
     private const ulong Alone = 1 << 20;
 
-    private readonly ulong quantum = engines.Count == 1 ? Alone : Quantum;
+    private readonly ulong quantum = engines.Count == 1 ? Alone : machine.Options.TurnTicks;
     private ulong roundEnd;
     private int turn = engines.Count;
 

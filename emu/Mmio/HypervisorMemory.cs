@@ -156,7 +156,7 @@ internal sealed unsafe class HypervisorMemory(Vcpu vcpu, Memslots slots, IGuestM
         }
 
         gpa = walk.Gpa;
-        return walk.Succeeded || vcpu.Raise(walk, gva);
+        return walk.Succeeded || vcpu.Raise(walk, gva, wanted);
     }
 
     private readonly record struct Pieces(Gpa First, Gpa Second, int FirstLength, int Size);

@@ -131,7 +131,7 @@ internal static class CodeSegment
     public static bool Contains(Vcpu vcpu, in SegmentRegister code, ulong offset, uint error = 0)
     {
         bool wide = Is64Bit(ref vcpu.State, code);
-        bool allowed = wide ? BranchTarget.IsCanonical(offset) : offset <= code.Limit;
+        bool allowed = wide ? vcpu.IsCanonical(offset) : offset <= code.Limit;
         return allowed || vcpu.Raise(ExceptionVector.GeneralProtection, error, wide ? FaultRule.NonCanonicalTarget : FaultRule.CodeLimit, offset);
     }
 

@@ -125,11 +125,18 @@ internal static class BranchTarget
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool IsCanonical(ulong address) => ((long)(address << 16) >> 16) == (long)address;
 
+    /// <summary>Whether an address is canonical for 57 bits.</summary>
+    public static bool IsCanonical57(ulong address) => ((long)(address << 7) >> 7) == (long)address;
+
+    /// <summary>Whether an address is canonical in the paging mode in force. One that is so for 48 bits costs no look at CR4.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool IsCanonical(ref CpuState cpu, ulong address) => IsCanonical(address) || IsCanonicalWide(ref cpu, address);
+
     /// <summary>Whether the instruction pointer may hold a target: a canonical one in 64-bit mode, elsewhere one within CS.limit.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static bool IsAllowed<TPort>(ref CpuState cpu, ulong target)
         where TPort : struct, IMemoryPort =>
-        TPort.IsSegmented ? target <= cpu.Segments[SegmentIndex.Cs].Limit : IsCanonical(target);
+        TPort.IsSegmented ? target <= cpu.Segments[SegmentIndex.Cs].Limit : IsCanonical(ref cpu, target);
 
     /// <summary>Goes to a target, or records #GP(0).</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -149,9 +156,12 @@ internal static class BranchTarget
     [MethodImpl(MethodImplOptions.NoInlining)]
     public static BlockExit Refuse(Vcpu vcpu, ulong target)
     {
-        vcpu.Raise(ExceptionVector.GeneralProtection, 0, IsCanonical(target) ? FaultRule.CodeLimit : FaultRule.NonCanonicalTarget, target);
+        vcpu.Raise(ExceptionVector.GeneralProtection, 0, vcpu.IsCanonical(target) ? FaultRule.CodeLimit : FaultRule.NonCanonicalTarget, target);
         return BlockExit.Fault;
     }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static bool IsCanonicalWide(ref CpuState cpu, ulong address) => (cpu.Cr4 & Cr4.LA57) != 0 && IsCanonical57(address);
 }
 
 /// <summary>JMP to a displacement.</summary>

@@ -12,8 +12,8 @@ internal static class ControlRegisterRules
 {
     private const ulong KeepTranslations = 1UL << 63;
     private const ulong Pcid = 0xFFF;
-    private const ulong TranslationCr0 = Cr0.PG | Cr0.WP;
-    private const ulong TranslationCr4 = Cr4.PSE | Cr4.PAE | Cr4.PGE | Cr4.PCIDE | Cr4.SMEP | Cr4.SMAP | Cr4.PKE;
+    private const ulong RightsCr4 = Cr4.SMEP | Cr4.SMAP | Cr4.PKE | Cr4.PKS | PagingState.Cr4CET | Cr4.LAM_SUP;
+    private const ulong Masking = PagingState.Cr3LamU57 | PagingState.Cr3LamU48;
     private const ulong PdpteLoadCr0 = Cr0.CD | Cr0.NW | Cr0.PG;
     private const ulong PdpteLoadCr4 = Cr4.PAE | Cr4.PGE | Cr4.PSE | Cr4.SMEP;
     private const uint TssType16 = 1;
@@ -58,14 +58,29 @@ internal static class ControlRegisterRules
         cpu.Cr0 = value;
         cpu.Msr.Efer = efer;
         cpu.Pdpte = pdptes;
-        return Changed(vcpu, (changed & TranslationCr0) != 0);
+        if ((changed & Cr0.PG) != 0)
+        {
+            vcpu.Tlb.FlushAll(TlbFlushCause.Cr0);
+        }
+        else if ((changed & Cr0.WP) != 0)
+        {
+            vcpu.Tlb.RightsChanged(TlbFlushCause.Cr0);
+        }
+
+        vcpu.ContextChanged();
+        return true;
     }
 
-    /// <summary>CR3: drops the translations that are not global. With PCIDs it does too, since none is kept beyond the current one.</summary>
+    /// <summary>
+    /// CR3: drops the translations of the new PCID that are not global, unless PCIDs are on and bit 63 asks to keep them. A change of
+    /// linear-address masking drops host addresses, which are found by addresses with metadata.
+    /// </summary>
     public static bool SetCr3(ref CpuState cpu, Vcpu vcpu, ulong value)
     {
-        value = (cpu.Cr4 & Cr4.PCIDE) != 0 ? value & ~KeepTranslations : value;
-        if (value >> vcpu.Features.PhysicalAddressBits != 0)
+        bool keep = (cpu.Cr4 & Cr4.PCIDE) != 0 && (value & KeepTranslations) != 0;
+        value = keep ? value & ~KeepTranslations : value;
+        ulong known = (1UL << vcpu.Features.PhysicalAddressBits) - 1 | (vcpu.Features.Has(CpuFeature.Lam) ? Masking : 0);
+        if ((value & ~known) != 0)
         {
             return vcpu.RaiseGP(FaultRule.ReservedControlBits);
         }
@@ -76,13 +91,19 @@ internal static class ControlRegisterRules
             return false;
         }
 
+        bool masksOtherwise = ((cpu.Cr3 ^ value) & Masking) != 0;
         cpu.Cr3 = value;
         cpu.Pdpte = pdptes;
-        vcpu.FlushTlbNonGlobal();
+        if (masksOtherwise)
+        {
+            vcpu.Tlb.RightsChanged(TlbFlushCause.Cr3Masking);
+        }
+
+        vcpu.AddressSpaceChanged(keep);
         return true;
     }
 
-    /// <summary>CR4: only bits that the processor model has. IA-32e mode needs PAE, and PCIDE needs IA-32e mode and PCID 0.</summary>
+    /// <summary>CR4: only bits that the processor model has. IA-32e mode needs PAE and keeps LA57, and PCIDE needs IA-32e mode and PCID 0.</summary>
     public static bool SetCr4(ref CpuState cpu, Vcpu vcpu, ulong value)
     {
         ulong changed = cpu.Cr4 ^ value;
@@ -93,7 +114,7 @@ internal static class ControlRegisterRules
             return vcpu.RaiseGP(FaultRule.ReservedControlBits);
         }
 
-        if (longMode && (value & Cr4.PAE) == 0)
+        if (longMode && ((value & Cr4.PAE) == 0 || (changed & Cr4.LA57) != 0))
         {
             return vcpu.RaiseGP(FaultRule.LongModeTransition);
         }
@@ -106,7 +127,9 @@ internal static class ControlRegisterRules
 
         cpu.Cr4 = value;
         cpu.Pdpte = pdptes;
-        return Changed(vcpu, (changed & TranslationCr4) != 0);
+        DropByCr4(vcpu.Tlb, changed, value);
+        vcpu.ContextChanged();
+        return true;
     }
 
     /// <summary>IA32_EFER: only bits that the processor model has. LMA follows CR0.PG and is not written; LME cannot change while paging is on.</summary>
@@ -119,7 +142,34 @@ internal static class ControlRegisterRules
         }
 
         cpu.Msr.Efer ^= changed;
-        return Changed(vcpu, (changed & Efer.NXE) != 0);
+        if ((changed & Efer.NXE) != 0)
+        {
+            vcpu.Tlb.FlushAll(TlbFlushCause.Efer);
+        }
+
+        vcpu.ContextChanged();
+        return true;
+    }
+
+    /// <summary>
+    /// What a change of CR4 drops: everything for PGE, and for PCIDE from 1 to 0; all of the current PCID for PAE, and for SMEP from 0 to 1. PSE
+    /// and LA57 change what an entry means, so they count with PAE; NXE, which the SDM does not list, with PGE. The others change only
+    /// what rights allow, which is asked at each use.
+    /// </summary>
+    private static void DropByCr4(Tlb tlb, ulong changed, ulong value)
+    {
+        if ((changed & Cr4.PGE) != 0 || (changed & ~value & Cr4.PCIDE) != 0)
+        {
+            tlb.FlushAll(TlbFlushCause.Cr4);
+        }
+        else if ((changed & (Cr4.PAE | Cr4.PSE | PagingState.Cr4LA57)) != 0 || (changed & value & Cr4.SMEP) != 0)
+        {
+            tlb.FlushCurrent(TlbFlushCause.Cr4);
+        }
+        else if ((changed & RightsCr4) != 0)
+        {
+            tlb.RightsChanged(TlbFlushCause.Cr4);
+        }
     }
 
     /// <summary>With LME, paging is IA-32e mode: it needs PAE, code that is not 64-bit yet, and no 16-bit TSS in TR.</summary>
@@ -164,20 +214,6 @@ internal static class ControlRegisterRules
         }
 
         pdptes = new PdpteRegisters(entries[0], entries[1], entries[2], entries[3]);
-        return true;
-    }
-
-    private static bool Changed(Vcpu vcpu, bool translation)
-    {
-        if (translation)
-        {
-            vcpu.FlushTlb();
-        }
-        else
-        {
-            vcpu.ContextChanged();
-        }
-
         return true;
     }
 }

@@ -172,7 +172,7 @@ internal static class GateTransfer<TPort, TCall>
         }
 
         pointer -= (ulong)length;
-        if (!BranchTarget.IsCanonical(pointer) || !BranchTarget.IsCanonical(pointer + (ulong)length - 1))
+        if (!vcpu.IsCanonical(pointer) || !vcpu.IsCanonical(pointer + (ulong)length - 1))
         {
             return vcpu.Raise(ExceptionVector.StackFault, 0, FaultRule.NonCanonicalAddress, pointer);
         }

@@ -141,7 +141,7 @@ internal readonly struct InterruptReturn<T> : ITerminator
             return vcpu.PendingExit;
         }
 
-        if (!BranchTarget.IsCanonical(target))
+        if (!vcpu.IsCanonical(target))
         {
             return BranchTarget.Refuse(vcpu, target);
         }

@@ -1,8 +1,10 @@
+using Quadwalk.Mmu;
+
 namespace Quadwalk.Emulation;
 
 /// <summary>
 /// The model-specific registers that firmware and kernels look at beside those of <see cref="ReadMsr"/> (SDM Vol. 4, table 2-2), and
-/// what they refuse. Memory types are stored and checked; with no cache, nothing follows from them.
+/// what they refuse. With no cache, memory types change no access; <see cref="Vcpu.MemoryTypes"/> tells what they are.
 /// </summary>
 internal static class MachineMsrs
 {
@@ -22,6 +24,7 @@ internal static class MachineMsrs
     public const uint MtrrFixed4K = 0x268;
     public const uint MtrrDefaultType = 0x2FF;
     public const uint Xss = 0xDA0;
+    public const uint Pkrs = 0x6E1;
 
     /// <summary>Eight variable ranges, fixed ranges, write-combining.</summary>
     private const ulong MtrrCapabilities = MtrrVariables.Count / 2 | (1 << 8) | (1 << 10);
@@ -63,6 +66,7 @@ internal static class MachineMsrs
             MachineCheckStatus => msr.MachineCheckStatus,
             MtrrDefaultType => msr.MtrrDefaultType,
             Xss => msr.Xss,
+            Pkrs => msr.Pkrs,
             _ when TryFixed(number, out int index) => msr.MtrrFixed[index],
             _ => msr.MtrrVariable[(int)(number - MtrrVariable)],
         };
@@ -88,20 +92,23 @@ internal static class MachineMsrs
                 msr.SysenterCs = (uint)value;
                 return true;
             case SysenterEsp:
-                return Store(vcpu, ref msr.SysenterEsp, value, BranchTarget.IsCanonical(value));
+                return Store(vcpu, ref msr.SysenterEsp, value, vcpu.IsProcessorCanonical(value));
             case SysenterEip:
-                return Store(vcpu, ref msr.SysenterEip, value, BranchTarget.IsCanonical(value));
+                return Store(vcpu, ref msr.SysenterEip, value, vcpu.IsProcessorCanonical(value));
             case MachineCheckStatus:
                 return Store(vcpu, ref msr.MachineCheckStatus, value, (value & ~MachineCheckStatusKnown) == 0);
             case MtrrDefaultType:
-                return Store(vcpu, ref msr.MtrrDefaultType, value, (value & ~MtrrDefaultKnown) == 0 && IsMemoryType((byte)value));
+                return StoreMtrr(vcpu, ref msr.MtrrDefaultType, value, (value & ~MtrrDefaultKnown) == 0 && MemoryTypeEncoding.IsForMtrr((byte)value));
             case Xss:
                 return Store(vcpu, ref msr.Xss, value, value == 0);
-            case PlatformId or FeatureControl or MtrrCapability or MachineCheckCapability:
+            case Pkrs when value >> 32 == 0:
+                ProtectionKeys.SetSupervisor(ref cpu, vcpu, (uint)value);
+                return true;
+            case Pkrs or PlatformId or FeatureControl or MtrrCapability or MachineCheckCapability:
                 return vcpu.RaiseGP(FaultRule.ReservedControlBits);
             default:
                 return TryFixed(number, out int index)
-                    ? Store(vcpu, ref msr.MtrrFixed[index], value, AreMemoryTypes(value))
+                    ? StoreMtrr(vcpu, ref msr.MtrrFixed[index], value, MemoryTypeEncoding.AreForMtrr(value))
                     : WriteVariable(vcpu, ref msr.MtrrVariable[(int)(number - MtrrVariable)], number, value);
         }
     }
@@ -113,6 +120,7 @@ internal static class MachineMsrs
         SysenterCs or SysenterEsp or SysenterEip => features.Has(CpuFeature.Sep),
         MachineCheckCapability or MachineCheckStatus => features.Has(CpuFeature.Mca),
         Xss => features.Has(CpuFeature.Xsaves),
+        Pkrs => features.Has(CpuFeature.Pks),
         MtrrCapability or MtrrDefaultType or (>= MtrrVariable and < MtrrVariable + MtrrVariables.Count) => features.Has(CpuFeature.Mtrr),
         _ => TryFixed(number, out _) && features.Has(CpuFeature.Mtrr),
     };
@@ -134,24 +142,20 @@ internal static class MachineMsrs
     {
         bool isMask = (number & 1) != 0;
         ulong reserved = (isMask ? MtrrMaskReserved : MtrrBaseReserved) | (ulong.MaxValue << vcpu.Features.PhysicalAddressBits);
-        return Store(vcpu, ref register, value, (value & reserved) == 0 && (isMask || IsMemoryType((byte)value)));
+        return StoreMtrr(vcpu, ref register, value, (value & reserved) == 0 && (isMask || MemoryTypeEncoding.IsForMtrr((byte)value)));
     }
 
-    private static bool AreMemoryTypes(ulong value)
+    /// <summary>Stores what an MTRR is given. A write to one invalidates the TLBs, global entries too (SDM Vol. 2D, "WRMSR").</summary>
+    private static bool StoreMtrr(Vcpu vcpu, ref ulong register, ulong value, bool allowed)
     {
-        for (int i = 0; i < 64; i += 8)
+        if (!Store(vcpu, ref register, value, allowed))
         {
-            if (!IsMemoryType((byte)(value >> i)))
-            {
-                return false;
-            }
+            return false;
         }
 
+        vcpu.FlushTlb();
         return true;
     }
-
-    /// <summary>UC, WC, WT, WP, WB (SDM Vol. 3A, table 13-8).</summary>
-    private static bool IsMemoryType(byte type) => type is 0 or 1 or 4 or 5 or 6;
 
     private static bool Store(Vcpu vcpu, ref ulong register, ulong value, bool allowed)
     {

@@ -84,7 +84,7 @@ internal readonly struct Sysret : ITerminator
         }
 
         ulong target = cpu.Gpr[GeneralRegister.Rcx];
-        if (!BranchTarget.IsCanonical(target))
+        if (!vcpu.IsCanonical(target))
         {
             return BranchTarget.Refuse(vcpu, target);
         }

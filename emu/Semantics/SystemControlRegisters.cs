@@ -140,7 +140,7 @@ internal readonly struct InvalidatePage : IInstruction
     {
         ulong address = AnyAddress.Of(ref cpu, ref op);
         address = TPort.IsSegmented ? SegmentedAddress.Linear(ref cpu, address) : address;
-        if (BranchTarget.IsCanonical(address))
+        if (vcpu.IsProcessorCanonical(address))
         {
             vcpu.FlushTlbPage(new GuestMemory.Gva(address));
         }

@@ -38,7 +38,7 @@ internal static class SystemDescriptor
 
         register = descriptor.ToRegister(selector);
         register.Base |= upper << 32;
-        return BranchTarget.IsCanonical(register.Base) || vcpu.RaiseGP(FaultRule.NonCanonicalAddress, error);
+        return vcpu.IsProcessorCanonical(register.Base) || vcpu.RaiseGP(FaultRule.NonCanonicalAddress, error);
     }
 }
 

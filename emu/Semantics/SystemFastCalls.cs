@@ -53,12 +53,12 @@ internal readonly struct Sysexit<TCompatibility> : ITerminator
             stack = (uint)stack;
         }
 
-        if (!BranchTarget.IsCanonical(target))
+        if (!vcpu.IsCanonical(target))
         {
             return BranchTarget.Refuse(vcpu, target);
         }
 
-        if (!BranchTarget.IsCanonical(stack))
+        if (!vcpu.IsCanonical(stack))
         {
             vcpu.RaiseGP(FaultRule.NonCanonicalAddress);
             return vcpu.PendingExit;

@@ -1,3 +1,5 @@
+using Quadwalk.Mmu;
+
 namespace Quadwalk.Emulation;
 
 /// <summary>Numbers of model-specific registers (SDM Vol. 4, table 2-2).</summary>
@@ -45,7 +47,7 @@ internal readonly struct ReadMsr : IInstruction
             MsrNumber.ApicBase => msr.ApicBase,
             MsrNumber.MiscEnable => msr.MiscEnable,
             MsrNumber.DebugControl => msr.DebugControl,
-            MsrNumber.Pat => msr.Pat,
+            MsrNumber.Pat => vcpu.Features.Has(CpuFeature.Pat) ? msr.Pat : null,
             MsrNumber.Efer => msr.Efer,
             MsrNumber.Star => msr.Star,
             MsrNumber.Lstar => msr.Lstar,
@@ -75,8 +77,6 @@ internal readonly struct WriteMsr : IInstruction
     /// <summary>Bits of IA32_MISC_ENABLE that are kept and that nothing looks at: fast strings, thermal control, performance and the like.</summary>
     private const ulong MiscEnableStored = 0x4_00C1_1889;
 
-    private const ulong PatTypesReserved = 0xF8F8_F8F8_F8F8_F8F8;
-
     /// <inheritdoc/>
     public static bool Execute<TPort>(ref CpuState cpu, ref Op op, Vcpu vcpu)
         where TPort : struct, IMemoryPort
@@ -103,24 +103,26 @@ internal readonly struct WriteMsr : IInstruction
             case MsrNumber.DebugControl:
                 return Store(vcpu, ref msr.DebugControl, value, (value & ~(DebugControl.BTF | DebugControl.LBR)) == 0);
             case MsrNumber.Pat:
-                return Store(vcpu, ref msr.Pat, value, ArePatTypes(value));
+                return vcpu.Features.Has(CpuFeature.Pat)
+                    ? Store(vcpu, ref msr.Pat, value, MemoryTypeEncoding.AreForPat(value))
+                    : vcpu.RaiseGP(FaultRule.UnknownMsr);
             case MsrNumber.Efer:
                 return ControlRegisterRules.SetEfer(ref cpu, vcpu, value);
             case MsrNumber.Star:
                 msr.Star = value;
                 return true;
             case MsrNumber.Lstar:
-                return Store(vcpu, ref msr.Lstar, value, BranchTarget.IsCanonical(value));
+                return Store(vcpu, ref msr.Lstar, value, vcpu.IsProcessorCanonical(value));
             case MsrNumber.Cstar:
-                return Store(vcpu, ref msr.Cstar, value, BranchTarget.IsCanonical(value));
+                return Store(vcpu, ref msr.Cstar, value, vcpu.IsProcessorCanonical(value));
             case MsrNumber.Fmask:
                 return Store(vcpu, ref msr.Fmask, value, value >> 32 == 0);
             case MsrNumber.FsBase:
-                return Store(vcpu, ref cpu.Segments[SegmentIndex.Fs].Base, value, BranchTarget.IsCanonical(value));
+                return Store(vcpu, ref cpu.Segments[SegmentIndex.Fs].Base, value, vcpu.IsProcessorCanonical(value));
             case MsrNumber.GsBase:
-                return Store(vcpu, ref cpu.Segments[SegmentIndex.Gs].Base, value, BranchTarget.IsCanonical(value));
+                return Store(vcpu, ref cpu.Segments[SegmentIndex.Gs].Base, value, vcpu.IsProcessorCanonical(value));
             case MsrNumber.KernelGsBase:
-                return Store(vcpu, ref msr.KernelGsBase, value, BranchTarget.IsCanonical(value));
+                return Store(vcpu, ref msr.KernelGsBase, value, vcpu.IsProcessorCanonical(value));
             case MsrNumber.TscAux:
                 return Store(vcpu, ref msr.TscAux, value, value >> 32 == 0);
             default:
@@ -137,20 +139,6 @@ internal readonly struct WriteMsr : IInstruction
 
         register = value;
         return true;
-    }
-
-    /// <summary>Every byte is one of UC, WC, WT, WP, WB and UC- (SDM Vol. 3A, table 13-10).</summary>
-    private static bool ArePatTypes(ulong value)
-    {
-        for (int i = 0; i < 64; i += 8)
-        {
-            if ((byte)(value >> i) is 2 or 3)
-            {
-                return false;
-            }
-        }
-
-        return (value & PatTypesReserved) == 0;
     }
 }
 

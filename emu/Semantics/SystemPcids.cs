@@ -1,10 +1,9 @@
 using System.Runtime.Intrinsics;
+using Quadwalk.Mmu;
 
 namespace Quadwalk.Emulation;
 
-/// <summary>
-/// INVPCID (SDM Vol. 2A). The TLB keeps translations of the current PCID only, so what is dropped for one PCID is dropped for all.
-/// </summary>
+/// <summary>INVPCID (SDM Vol. 2A).</summary>
 internal readonly struct InvalidatePcid : IInstruction
 {
     private const ulong Address = 0, Context = 1, Everything = 2, EverythingButGlobal = 3;
@@ -28,18 +27,22 @@ internal readonly struct InvalidatePcid : IInstruction
         bool needsPcids = type is Address or Context && (descriptor[0] & Pcid) != 0;
         if ((descriptor[0] & ~Pcid) != 0
             || (needsPcids && (cpu.Cr4 & Cr4.PCIDE) == 0)
-            || (type == Address && !BranchTarget.IsCanonical(descriptor[1])))
+            || (type == Address && !vcpu.IsProcessorCanonical(descriptor[1])))
         {
             return vcpu.RaiseGP(FaultRule.ReservedOperand);
         }
 
+        ushort pcid = (ushort)(descriptor[0] & Pcid);
         switch (type)
         {
             case Address:
-                vcpu.FlushTlbPage(new GuestMemory.Gva(descriptor[1]));
+                vcpu.FlushTlbPage(pcid, new GuestMemory.Gva(descriptor[1]));
+                break;
+            case Context:
+                vcpu.FlushTlbPcid(pcid, TlbFlushCause.InvpcidContext);
                 break;
             case Everything:
-                vcpu.FlushTlb();
+                vcpu.FlushTlb(TlbFlushCause.InvpcidAll);
                 break;
             default:
                 vcpu.FlushTlbNonGlobal();

@@ -53,7 +53,7 @@ internal readonly struct WriteSegmentBase<TSegment, T> : IInstruction
         }
 
         ulong value = ulong.CreateTruncating(CpuState.At<T>(ref cpu, op.Dst));
-        if (!BranchTarget.IsCanonical(value))
+        if (!vcpu.IsProcessorCanonical(value))
         {
             return vcpu.RaiseGP(FaultRule.NonCanonicalAddress);
         }

@@ -140,7 +140,7 @@ internal readonly struct LoadTable<TRegister, TNarrow> : IInstruction
             return false;
         }
 
-        if (!BranchTarget.IsCanonical(start))
+        if (!vcpu.IsProcessorCanonical(start))
         {
             return vcpu.RaiseGP(FaultRule.NonCanonicalAddress);
         }

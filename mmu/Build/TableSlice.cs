@@ -14,14 +14,14 @@ internal readonly struct TableSlice(Gpa entry, ulong first, ulong last, bool isW
     /// <summary>The slice is all that the entry translates.</summary>
     public bool IsWhole { get; } = isWhole;
 
-    public static IEnumerable<TableSlice> Over(Gpa table, int level, ulong first, ulong last)
+    public static IEnumerable<TableSlice> Over(TableGeometry geometry, Gpa table, int level, ulong first, ulong last)
     {
-        ulong span = (1UL << LongModeFormat.Shift(level)) - 1;
+        ulong span = (1UL << geometry.Shift(level)) - 1;
         ulong from = first;
         while (true)
         {
             ulong to = Math.Min(from | span, last);
-            yield return new TableSlice(LongModeFormat.EntryAddress(table.Value, new Gva(from), level), from, to, to - from == span);
+            yield return new TableSlice(geometry.EntryAddress(table, from, level), from, to, to - from == span);
             if (to == last)
             {
                 yield break;

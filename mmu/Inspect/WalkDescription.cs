@@ -6,18 +6,19 @@ namespace Quadwalk.Mmu;
 /// <summary>Says in words how a walk ended: which level, which entry, which bit, which rule.</summary>
 public static class WalkDescription
 {
-    /// <summary>The SDM's name for an entry of a level: PML4E, PDPTE, PDE or PTE.</summary>
-    /// <param name="level">4 to 1.</param>
+    /// <summary>The SDM's name for an entry of a level: PML5E, PML4E, PDPTE, PDE or PTE.</summary>
+    /// <param name="level">5 to 1.</param>
     public static string LevelName(int level) => level switch
     {
+        5 => "PML5E",
         4 => "PML4E",
         3 => "PDPTE",
         2 => "PDE",
         1 => "PTE",
-        _ => throw new ArgumentOutOfRangeException(nameof(level), level, "A level of 4-level paging is 1 to 4."),
+        _ => throw new ArgumentOutOfRangeException(nameof(level), level, "A level is 1 to 5."),
     };
 
-    /// <summary>The access as it reads in a sentence: <c>supervisor write</c>, <c>user instruction fetch</c>, <c>implicit supervisor read</c>.</summary>
+    /// <summary>The access as it reads in a sentence: <c>supervisor write</c>, <c>user instruction fetch</c>, <c>implicit supervisor read</c>, <c>user shadow-stack read</c>.</summary>
     public static string AccessName(WalkAccess access)
     {
         string kind = access.Kind switch
@@ -27,7 +28,8 @@ public static class WalkDescription
             _ => "instruction fetch",
         };
         string who = access.IsUser ? "user" : access.Implicit ? "implicit supervisor" : "supervisor";
-        return $"{who} {kind}";
+        string what = access.ShadowStack && access.Kind != AccessKind.Execute ? " shadow-stack" : "";
+        return $"{who}{what} {kind}";
     }
 
     /// <summary>One sentence on the outcome of a walk.</summary>
@@ -46,7 +48,7 @@ public static class WalkDescription
 
         if (result.Failure == WalkFailure.NonCanonical)
         {
-            return $"{gva} is not canonical: bits 63:47 are not all equal.";
+            return $"{gva} is not canonical: {CanonicalReason(gva, access, state)}.";
         }
 
         return result.Failure == WalkFailure.EntryUnreachable
@@ -55,6 +57,18 @@ public static class WalkDescription
     }
 
     private static string EntryText(in WalkResult result) => $"{LevelName(result.Level)} at {result.EntryAddress} = {result.Entry}";
+
+    private static string CanonicalReason(Gva gva, WalkAccess access, in PagingState state)
+    {
+        bool fiveLevel = state.Mode == PagingMode.FiveLevel;
+        return state.MaskingBit(gva, access) switch
+        {
+            56 when !fiveLevel => "bits 63 and 56:47 are not all equal; LAM ignores only bits 62:57",
+            56 => "bits 63 and 56 are not equal; LAM ignores only those between",
+            47 => "bits 63 and 47 are not equal; LAM ignores only those between",
+            _ => $"bits 63:{(fiveLevel ? 56 : 47)} are not all equal",
+        };
+    }
 
     private static string Reason(in WalkResult result, WalkAccess access, in PagingState state) => result.Failure switch
     {
@@ -71,9 +85,34 @@ public static class WalkDescription
         WalkFailure.SupervisorAccessToUserPage =>
             $"U/S is 1 here and at every level above, and the access is {WithArticle(access)} with CR4.SMAP = 1"
             + (access.Implicit ? ", which RFLAGS.AC does not exempt" : " and RFLAGS.AC = 0"),
-        WalkFailure.ForbiddenByProtectionKey => $"PKRU forbids {WithArticle(access)} of a user page with protection key {result.Entry.ProtectionKey}",
+        WalkFailure.ForbiddenByProtectionKey => KeyReason(result, access, state),
+        WalkFailure.ShadowStackAccessToOtherPage => $"{ShadowStackReason(result, state)}, and the access is {WithArticle(access)}",
+        WalkFailure.SupervisorShadowStackAccessToUserPage =>
+            $"U/S is 1 here and at every level above, and the access is {WithArticle(access)}",
         _ => throw new ArgumentOutOfRangeException(nameof(result), result.Failure, "Not a failure of a walk."),
     };
+
+    private static string KeyReason(in WalkResult result, WalkAccess access, in PagingState state)
+    {
+        (string register, string page, uint rights) = result.SupervisorKey ? ("IA32_PKRS", "supervisor", state.Pkrs) : ("PKRU", "user", state.Pkru);
+        int key = result.Entry.ProtectionKey;
+        string bit = ((rights >> (2 * key)) & 3) switch
+        {
+            0 => "",
+            2 => $": WD{key} is 1",
+            _ => $": AD{key} is 1",
+        };
+        return $"{register} forbids {WithArticle(access)} of a {page} page with protection key {key}{bit}";
+    }
+
+    /// <summary>What keeps a page from being one of a shadow stack, by the entry that is to blame.</summary>
+    private static string ShadowStackReason(in WalkResult result, in PagingState state)
+    {
+        bool large = result.Entry.PS && result.Level <= 3 && (state.Mode != PagingMode.Bits32 || state.PSE);
+        return result.Level != 1 && !large ? "R/W is 0, which a shadow-stack page has 1 above the entry that maps it"
+            : result.Entry.RW ? "R/W is 1, which a shadow-stack page has 0"
+            : "D is 0, which a shadow-stack page has 1";
+    }
 
     private static string WithArticle(WalkAccess access) => (access.Implicit ? "an " : "a ") + AccessName(access);
 
@@ -93,7 +132,7 @@ public static class WalkDescription
 
         if ((mask & PageTableEntry.PSBit) != 0)
         {
-            reasons.Add(level == 4 ? "bit 7 (PS) is 1, which is reserved in a PML4E" : "bit 7 (PS) is 1 and 1 GiB pages are not supported");
+            reasons.Add(level >= 4 ? $"bit 7 (PS) is 1, which is reserved in a {LevelName(level)}" : "bit 7 (PS) is 1 and 1 GiB pages are not supported");
         }
 
         ulong misaligned = mask & state.PhysicalMask & PageTableEntry.AddressMask4K;

@@ -3,7 +3,7 @@ using Quadwalk.GuestMemory;
 namespace Quadwalk.Mmu;
 
 /// <summary>One level of a recorded walk.</summary>
-/// <param name="Level">4 (PML4E) to 1 (PTE).</param>
+/// <param name="Level">5 (PML5E) to 1 (PTE).</param>
 /// <param name="Address">Where the entry lies.</param>
 /// <param name="Before">The entry as the walk read it.</param>
 /// <param name="After">The entry when the walk ended: <see cref="Before"/>, or with A and D flags set by the walk.</param>

@@ -65,7 +65,7 @@ public struct WalkTrace : IWalkObserver
         }
     }
 
-    [InlineArray(LongModeFormat.TopLevel)]
+    [InlineArray(FiveLevelFormat.TopLevel)]
     private struct StepBuffer
     {
         private WalkStep first;

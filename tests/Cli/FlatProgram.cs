@@ -41,5 +41,7 @@ internal sealed class FlatProgram : IDisposable
 
     public string[] Page(params string[] more) => ["page", Path, "--load-at", "0x100000", .. more];
 
+    public string[] Tlb(params string[] more) => ["tlb", Path, "--load-at", "0x100000", .. more];
+
     public void Dispose() => File.Delete(Path);
 }

@@ -6,7 +6,7 @@ namespace Quadwalk.Tests;
 internal sealed class UsageTests
 {
     [TestCase("", "no command was given")]
-    [TestCase("walk", "there is no command 'walk': use run, trace, page, info")]
+    [TestCase("walk", "there is no command 'walk': use run, trace, page, mem, tlb, info")]
     [TestCase("--walk", "there is no option '--walk'")]
     [TestCase("run", "'IMAGE' missing")]
     [TestCase("run --walk", "there is no option '--walk'")]
@@ -19,6 +19,7 @@ internal sealed class UsageTests
     [TestCase("run a.elf --cpu v9", "--cpu: there is no processor model 'v9': give v1, v2, v3, max")]
     [TestCase("run a.elf --cpu max,+magic", "--cpu: this processor has no feature 'magic': it has 3dnowprefetch abm adx")]
     [TestCase("trace a.elf --cpu max,avx", "--cpu: 'avx' is no change to a processor model")]
+    [TestCase("run a.elf --cpu max,phys-bits=64", "--cpu: 'phys-bits=64' is no physical-address width: give phys-bits=36 to phys-bits=52")]
     [TestCase("page a.elf --at 1 --cpu max,-lm", "--cpu: this processor cannot do without lm")]
     [TestCase("info --cpu v2,+xsavec,-xsave", "--cpu: xsavec was added, and what it needs was taken away")]
     [TestCase("run a.elf --host-memory disk", "--host-memory 'disk' is not one of its values: give auto or memfd or anonymous")]
@@ -45,6 +46,7 @@ internal sealed class UsageTests
 
     [TestCase("run")]
     [TestCase("page")]
+    [TestCase("mem")]
     [TestCase("info")]
     public void HelpNamesEveryCommandAndEachHasExamplesAndExitCodes(string command)
     {

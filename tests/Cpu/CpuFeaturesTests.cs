@@ -70,7 +70,28 @@ public sealed class CpuFeaturesTests
     [TestCase("max,+")]
     [TestCase("max,-pae")]
     [TestCase("v1,+xsavec,-xsave")]
+    [TestCase("max,phys-bits=35")]
+    [TestCase("max,phys-bits=53")]
+    [TestCase("max,phys-bits=")]
+    [TestCase("max,phys-bits=0x28")]
+    [TestCase("max,phys-bits=-40")]
+    [TestCase("max,+phys-bits=40")]
+    [TestCase("phys-bits=40")]
     public void WhatIsNoModelIsRefused(string text) => Assert.That(() => CpuFeatures.Parse(text), Throws.TypeOf<FormatException>());
+
+    [Test]
+    public void EveryWidthOfPhysicalAddressesCanBeChosen([Range(36, 52)] int bits)
+    {
+        CpuFeatures model = CpuFeatures.Parse($"v3,phys-bits={bits},-avx2");
+        Assert.That((model.PhysicalAddressBits, model.Has(CpuFeature.Avx2)), Is.EqualTo(((byte)bits, false)));
+        using TestMachine machine = new(model);
+        Assert.That(machine.Cpu.Paging.PhysicalAddressBits, Is.EqualTo(bits));
+    }
+
+    [TestCase(35)]
+    [TestCase(53)]
+    [TestCase(0)]
+    public void NoOtherWidthCan(byte bits) => Assert.That(() => new CpuFeatures { PhysicalAddressBits = bits }, Throws.TypeOf<ArgumentOutOfRangeException>());
 
     [Test]
     public void TheDefaultIsEverything() => Assert.That(new CpuFeatures().Claimed, Is.EquivalentTo(CpuFeatures.Supported));

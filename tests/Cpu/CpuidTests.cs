@@ -71,6 +71,32 @@ public sealed class CpuidTests
     public void ALeafSays(uint leaf, uint subleaf, ulong xcr0, uint eax, uint ebx, uint ecx, uint edx) =>
         Assert.That(new Cpuid(WithState, 0, xcr0, 0).Of(leaf, subleaf), Is.EqualTo(new CpuidLeaf(eax, ebx, ecx, edx)));
 
+    [TestCase("max", 46u, 57u)]
+    [TestCase("max,phys-bits=52", 52u, 57u)]
+    [TestCase("max,-la57,phys-bits=36", 36u, 48u)]
+    [TestCase("v3,phys-bits=40", 40u, 48u)]
+    [TestCase("v1,+la57", 46u, 57u)]
+    public void AddressesHaveTheirWidths(string model, uint physical, uint linear) =>
+        Assert.That(new Cpuid(CpuFeatures.Parse(model), 0, 1, 0).Of(0x8000_0008).Eax, Is.EqualTo(physical | (linear << 8)));
+
+    /// <summary>SDM Vol. 2A, "CPUID": what pages and addresses may be, and where it is said. CET is none of this processor's.</summary>
+    [TestCase("la57", 0u, "Ecx", 16)]
+    [TestCase("pks", 0u, "Ecx", 31)]
+    [TestCase("lam", 1u, "Eax", 26)]
+    public void AFeatureOfAddressesIsClaimedInLeaf7(string name, uint subleaf, string register, int bit)
+    {
+        CpuFeatureRow at = new(CpuFeature.La57, "", 7, subleaf, Enum.Parse<CpuidRegister>(register), bit);
+        foreach ((string model, bool claims) in (ReadOnlySpan<(string, bool)>)
+            [("max", true), ($"max,-{name}", false), ("v1", false), ("v2", false), ("v3", false), ($"v3,+{name}", true)])
+        {
+            uint word = WordOf(new Cpuid(CpuFeatures.Parse(model), 0, 1, 0).Of(7, subleaf), at);
+            Assert.That((word >> bit) & 1, Is.EqualTo(claims ? 1u : 0), model);
+        }
+
+        CpuidLeaf max = new Cpuid(CpuFeatures.Parse("max"), 0, 1, 0).Of(7);
+        Assert.That(((max.Ecx >> 7) & 1, (max.Edx >> 20) & 1), Is.EqualTo((0u, 0u)));
+    }
+
     [TestCase(0u, 32u << 10)]
     [TestCase(1u, 32u << 10)]
     [TestCase(2u, 1u << 20)]

@@ -218,6 +218,108 @@ internal sealed class PageTableBuilderTests
         }
     }
 
+    // The mode, the largest page, the addresses, the length, and the page and the tables that come of it.
+    [TestCase(PagingMode.Bits32, 12, 0xFFFF_F000UL, 0x5000UL, K4, 12, 2)]
+    [TestCase(PagingMode.Bits32, 22, 0x40_0000UL, 0x80_0000UL, 0x40_0000UL, 22, 1)]
+    [TestCase(PagingMode.Bits32, 22, 0x40_0000UL, 0xAB_C000_0000UL, 0x80_0000UL, 22, 1)]
+    [TestCase(PagingMode.Bits32, 22, 0x40_0000UL, 0x80_1000UL, 0x40_0000UL, 12, 2)]
+    [TestCase(PagingMode.Bits32, 12, 0UL, 0UL, 0x80_0000UL, 12, 3)]
+    [TestCase(PagingMode.Pae, 12, 0xFFFF_F000UL, 0xF_0000_0000_5000UL, K4, 12, 3)]
+    [TestCase(PagingMode.Pae, 21, 0x7FE0_0000UL, 0x8000_0000UL, 0x40_0000UL, 21, 3)]
+    [TestCase(PagingMode.FiveLevel, 12, 0x00FF_FFFF_FFFF_F000UL, 0x5000UL, K4, 12, 5)]
+    [TestCase(PagingMode.FiveLevel, 30, 0xFF00_0000_0000_0000UL, 0x4000_0000UL, G1, 30, 3)]
+    [TestCase(PagingMode.FiveLevel, 21, 0x0001_0000_0000_0000UL - 0x20_0000, 0x4000_0000UL, 0x40_0000UL, 21, 7)]
+    public void TablesOfEveryModeTranslate(PagingMode mode, int largest, ulong gva, ulong gpa, ulong length, int shift, int frames)
+    {
+        PageTableBuilder tables = new(memory, new Gpa(Tables), 0x70_0000, mode);
+        tables.Map(new Gva(gva), new Gpa(gpa), length, PageRights.Write | PageRights.User, largest);
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That((tables.Mode, tables.TableFrames), Is.EqualTo((mode, frames)));
+            foreach (ulong offset in (ulong[])[0, length / 2, length - 1])
+            {
+                WalkResult result = Walk(tables, new Gva(gva + offset));
+                Assert.That((result.Failure, result.Gpa.Value, result.PageShift), Is.EqualTo((WalkFailure.None, gpa + offset, shift)));
+                Assert.That(result.Rights, Is.EqualTo(PageRights.Write | PageRights.User));
+            }
+
+            tables.Unmap(new Gva(gva), length);
+            Assert.That(Walk(tables, new Gva(gva)).Failure, Is.EqualTo(WalkFailure.NotPresent));
+        }
+    }
+
+    /// <summary>Neighbours in 32-bit tables are half a word each, and rights of every kind come through.</summary>
+    [Test]
+    public void NeighboursOfEveryModeStayApart([Values(PagingMode.Bits32, PagingMode.Pae, PagingMode.FiveLevel)] PagingMode mode)
+    {
+        PageTableBuilder tables = new(memory, new Gpa(Tables), 0x70_0000, mode);
+        PageRights[] all =
+        [
+            PageRights.None, PageRights.User, PageRights.Write, PageRights.Dirty, PageRights.Global, PageRights.WriteThrough, PageRights.CacheDisable,
+            PageRights.Pat, .. mode == PagingMode.Bits32 ? Array.Empty<PageRights>() : [PageRights.NoExecute],
+        ];
+        for (int i = 0; i < all.Length; i++)
+        {
+            tables.Map(new Gva((ulong)i * K4), new Gpa((ulong)(i + 16) * K4), K4, all[i]);
+        }
+
+        for (int i = 0; i < all.Length; i++)
+        {
+            WalkResult result = Walk(tables, new Gva((ulong)i * K4));
+            Assert.That((result.Gpa.Value, result.Rights), Is.EqualTo(((ulong)(i + 16) * K4, all[i])));
+        }
+    }
+
+    [TestCase(PagingMode.Bits32, 0x1_0000_0000UL, 0UL, K4, 12, PageRights.None, "not a range of 32-bit addresses")]
+    [TestCase(PagingMode.Pae, 0xFFFF_F000UL, 0UL, 0x2000UL, 12, PageRights.None, "not a range of 32-bit addresses")]
+    [TestCase(PagingMode.FiveLevel, 0x0100_0000_0000_0000UL, 0UL, K4, 12, PageRights.None, "not a range of canonical addresses")]
+    [TestCase(PagingMode.Bits32, 0UL, 0UL, K4, 21, PageRights.None, "No page has")]
+    [TestCase(PagingMode.Pae, 0UL, 0UL, K4, 30, PageRights.None, "No page has")]
+    [TestCase(PagingMode.FourLevel, 0UL, 0UL, K4, 22, PageRights.None, "No page has")]
+    [TestCase(PagingMode.Bits32, 0UL, 0UL, K4, 12, PageRights.NoExecute, "Rights that no entry can express")]
+    [TestCase(PagingMode.FourLevel, 0UL, 0UL, K4, 12, PageRights.ShadowStack, "Rights that no entry can express")]
+    [TestCase(PagingMode.Bits32, 0UL, 0x1_0000_0000UL, K4, 12, PageRights.None, "cannot name this address")]
+    [TestCase(PagingMode.Bits32, 0UL, 0xFFFF_F000UL, 0x2000UL, 12, PageRights.None, "cannot name this address")]
+    [TestCase(PagingMode.Bits32, 0UL, 0x100_0000_0000UL, 0x40_0000UL, 22, PageRights.None, "cannot name this address")]
+    [TestCase(PagingMode.Bits32, 0x40_0000UL, 0x1_0000_0000UL, 0x40_1000UL, 22, PageRights.None, "cannot name this address")]
+    public void WhatAModeCannotSayIsRefusedAndChangesNothing(
+        PagingMode mode, ulong gva, ulong gpa, ulong length, int largest, PageRights rights, string reason)
+    {
+        PageTableBuilder tables = new(memory, new Gpa(Tables), 0x70_0000, mode);
+        int writes = memory.Writes;
+        Assert.That(
+            () => tables.Map(new Gva(gva), new Gpa(gpa), length, rights, largest), Throws.InstanceOf<ArgumentException>().With.Message.Contains(reason));
+        Assert.That((memory.Writes, tables.TableFrames), Is.EqualTo((writes, 1)));
+    }
+
+    [Test]
+    public void ATableThatItsModeCannotNameIsRefused()
+    {
+        ulong high = 1UL << 20;
+        Assert.That(
+            () => new PageTableBuilder(memory, () => new Gfn(high), PagingMode.Pae), Throws.InvalidOperationException.With.Message.Contains("beyond the 32 bits"));
+        Assert.That(
+            () => new PageTableBuilder(memory, () => new Gfn(high), PagingMode.Bits32), Throws.InvalidOperationException.With.Message.Contains("beyond the 32 bits"));
+        Assert.That(() => new PageTableBuilder(memory, new Gpa(Tables), K4, PagingMode.None), Throws.TypeOf<ArgumentOutOfRangeException>());
+    }
+
+    private static WalkResult Walk(ArrayGuestMemory memory, PageTableBuilder tables, Gva gva)
+    {
+        (ulong cr4, ulong efer) = tables.Mode switch
+        {
+            PagingMode.Bits32 => (PagingState.Cr4PSE, 0UL),
+            PagingMode.Pae => (PagingState.Cr4PAE, PagingState.EferNXE),
+            PagingMode.FiveLevel => (PagingState.Cr4PAE | PagingState.Cr4LA57, 0xD00UL),
+            _ => (PagingState.Cr4PAE, 0xD00UL),
+        };
+        PagingState state = new(0x8001_0001, tables.Cr3, cr4 | PagingState.Cr4PGE, efer, AlignmentCheck: true, PhysicalAddressBits: 52, Pdptes: tables.Pdptes);
+        AccessTables<ArrayGuestMemory> entries = new(memory);
+        NoWalkObserver nobody = default;
+        return PageWalker.Walk(ref entries, state, gva, new WalkAccess(AccessKind.Read, User: false), ref nobody);
+    }
+
+    private WalkResult Walk(PageTableBuilder tables, Gva gva) => Walk(memory, tables, gva);
+
     private PagingState State => new(0x8001_0001, builder.Cr3, 0xa0, 0xd00, AlignmentCheck: true, PhysicalAddressBits: 52);
 
     private static bool Overlap(ulong first, int firstShift, ulong second, int secondShift) =>

@@ -38,49 +38,6 @@ internal sealed class PageWalkerTests
         }
     }
 
-    // Each bit set alone, for leaf sizes 4K/2M/1G, the levels above them, five MAXPHYADDRs, NXE and 1 GiB pages.
-    [Test]
-    public void Every_bit_is_reserved_exactly_where_the_tables_of_section_5_5_say()
-    {
-        int cases = 0;
-        List<string> differences = [];
-        (int Leaf, int Level)[] places = [(1, 4), (1, 3), (1, 2), (1, 1), (2, 4), (2, 3), (2, 2), (3, 4), (3, 3)];
-        foreach ((int leaf, int level) in places)
-        {
-            foreach (byte maxPhysicalAddress in new byte[] { 32, 36, 40, 48, 52 })
-            {
-                for (int bit = 1; bit < 64; bit++)
-                {
-                    for (int control = 0; control < 4; control++)
-                    {
-                        bool nxe = (control & 1) != 0;
-                        bool page1G = (control & 2) != 0;
-                        SparseTables tables = TablesFor(leaf, out _);
-                        tables.Words[level] |= 1UL << bit;
-                        bool ps = (tables.Words[level] & PS) != 0;
-                        ulong expected = tables.Words[level] & SdmPagingRules.Reserved(level, ps, nxe, page1G, maxPhysicalAddress);
-                        PagingState state = Paging with { Efer = nxe ? 0xd00u : 0x500u, PhysicalAddressBits = maxPhysicalAddress, Page1G = page1G };
-                        NoWalkObserver nobody = default;
-                        WalkResult result = PageWalker.Walk(ref tables, state, Address, read, ref nobody);
-                        ulong actual = result.Level == level ? result.ReservedMask : 0;
-                        cases++;
-                        if (actual != expected)
-                        {
-                            differences.Add($"level {level} leaf {leaf} bit {bit} M {maxPhysicalAddress} nxe {nxe}: {actual:x}, expected {expected:x}");
-                        }
-                    }
-                }
-            }
-        }
-
-        TestContext.Out.WriteLine($"{cases} walks");
-        using (Assert.EnterMultipleScope())
-        {
-            Assert.That(differences, Is.Empty);
-            Assert.That(cases, Is.EqualTo(9 * 5 * 63 * 4));
-        }
-    }
-
     [Test]
     public void Cr3_contributes_only_the_address_of_the_table()
     {

@@ -169,7 +169,7 @@ public sealed class TlbTests
     public void EveryInvalidationMovesTheEpochAndNothingElseDoes()
     {
         List<ulong> epochs = [tlb.Epoch];
-        foreach (Action drop in (Action[])[() => tlb.FlushPage(new Gva(Page)), tlb.FlushNonGlobal, tlb.FlushAll])
+        foreach (Action drop in (Action[])[() => tlb.FlushPage(new Gva(Page)), () => tlb.FlushNonGlobal(), () => tlb.FlushAll()])
         {
             drop();
             epochs.Add(tlb.Epoch);

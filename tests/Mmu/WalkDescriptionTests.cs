@@ -69,6 +69,64 @@ internal sealed class WalkDescriptionTests
         Assert.That(WalkDescription.Describe(result, gva, access, state), Is.EqualTo(expected));
     }
 
+    private static readonly WalkAccess shadowRead = new(AccessKind.Read, User: true, ShadowStack: true);
+    private static readonly WalkAccess shadowWrite = new(AccessKind.Write, User: false, ShadowStack: true);
+    private static readonly WalkAccess implicitWrite = new(AccessKind.Write, User: false, Implicit: true);
+
+    private static readonly object[] laterCases =
+    [
+        new object[] { 1, 1, 0x1234_5027UL, shadowRead, "PTE at 0x4c48 = 0x0000000012345027: R/W is 1, which a shadow-stack page has 0, and the access is a user shadow-stack read." },
+        new object[] { 1, 1, 0x1234_5025UL, shadowRead, "PTE at 0x4c48 = 0x0000000012345025: D is 0, which a shadow-stack page has 1, and the access is a user shadow-stack read." },
+        new object[]
+        {
+            1, 3, 0x3025UL, shadowRead,
+            "PDPTE at 0x2688 = 0x0000000000003025: R/W is 0, which a shadow-stack page has 1 above the entry that maps it, and the access is a user shadow-stack read.",
+        },
+        new object[]
+        {
+            1, 1, 0x1234_5065UL, shadowWrite,
+            "PTE at 0x4c48 = 0x0000000012345065: U/S is 1 here and at every level above, and the access is a supervisor shadow-stack write.",
+        },
+        new object[] { 1, 1, 0x1234_5023UL, shadowRead, "PTE at 0x4c48 = 0x0000000012345023: U/S is 0 and the access is a user shadow-stack read." },
+        new object[]
+        {
+            1, 1, 0x2800_0000_1234_5027UL, userWrite,
+            "PTE at 0x4c48 = 0x2800000012345027: PKRU forbids a user write of a user page with protection key 5: WD5 is 1.",
+        },
+        new object[]
+        {
+            1, 1, 0x1000_0000_1234_5023UL, implicitWrite,
+            "PTE at 0x4c48 = 0x1000000012345023: IA32_PKRS forbids an implicit supervisor write of a supervisor page with protection key 2: AD2 is 1.",
+        },
+        new object[]
+        {
+            2, 2, 0x1000_0000_1220_00A3UL, Read,
+            "PDE at 0x3598 = 0x10000000122000a3: IA32_PKRS forbids a supervisor read of a supervisor page with protection key 2: AD2 is 1.",
+        },
+    ];
+
+    /// <summary>With CET, PKE and PKS; key 5 has WD in PKRU, key 2 has AD in IA32_PKRS.</summary>
+    [TestCaseSource(nameof(laterCases))]
+    public void AFailureOfALaterRuleExplainsItself(int leaf, int level, ulong entry, WalkAccess access, string expected)
+    {
+        SparseTables tables = PageWalkerTests.TablesFor(leaf, out _);
+        tables.Words[level] = entry;
+        const ulong cr4 = Pae | PagingState.Cr4CET | PagingState.Cr4PKE | PagingState.Cr4PKS;
+        PagingState state = new(Pg | Wp, 0x1000, cr4, Lma | Nxe, AlignmentCheck: false, PhysicalAddressBits: 40, Pkru: 2u << 10, Pkrs: 1u << 4);
+        NoWalkObserver nobody = default;
+        WalkResult result = PageWalker.Walk(ref tables, state, gva, access, ref nobody);
+
+        Assert.That(WalkDescription.Describe(result, gva, access, state), Is.EqualTo(expected));
+    }
+
+    [Test]
+    public void EveryLevelHasItsName()
+    {
+        Assert.That(Enumerable.Range(1, 5).Select(WalkDescription.LevelName), Is.EqualTo(new[] { "PTE", "PDE", "PDPTE", "PML4E", "PML5E" }));
+        Assert.That(() => WalkDescription.LevelName(0), Throws.TypeOf<ArgumentOutOfRangeException>());
+        Assert.That(() => WalkDescription.LevelName(6), Throws.TypeOf<ArgumentOutOfRangeException>());
+    }
+
     [Test]
     public void A_non_canonical_address_and_a_contended_entry_are_explained()
     {

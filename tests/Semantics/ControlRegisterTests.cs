@@ -92,13 +92,21 @@ internal sealed unsafe class ControlRegisterTests
     }
 
     [TestCase("p", Cr4.PAE | Cr4.PSE, true, TestName = "CR4: PAE in protected mode")]
-    [TestCase("p", 1UL << 12, false, TestName = "CR4: a bit this processor lacks")]
+    [TestCase("p", 1UL << 23, false, TestName = "CR4: a bit this processor lacks")]
     [TestCase("p", Cr4.PCIDE, false, TestName = "CR4: PCIDE in protected mode")]
     [TestCase("a", Cr4.PCIDE | Cr4.PAE, false, TestName = "CR4: PCIDE in PAE paging")]
     [TestCase("l", Cr4.PAE | Cr4.PCIDE, true, TestName = "CR4: PCIDE in 64-bit mode")]
     [TestCase("c", Cr4.PAE | Cr4.PCIDE, true, TestName = "CR4: PCIDE in compatibility mode")]
     [TestCase("l", Cr4.PGE, false, TestName = "CR4: PAE off in 64-bit mode")]
     [TestCase("c", Cr4.PGE, false, TestName = "CR4: PAE off in compatibility mode")]
+    [TestCase("p", Cr4.LA57, true, TestName = "CR4: LA57 in protected mode")]
+    [TestCase("3", Cr4.LA57 | Cr4.PSE, true, TestName = "CR4: LA57 in 32-bit paging")]
+    [TestCase("a", Cr4.LA57 | Cr4.PAE, true, TestName = "CR4: LA57 in PAE paging")]
+    [TestCase("c", Cr4.LA57 | Cr4.PAE, false, TestName = "CR4: LA57 in compatibility mode")]
+    [TestCase("l", Cr4.LA57 | Cr4.PAE, false, TestName = "CR4: LA57 in 64-bit mode")]
+    [TestCase("l", Cr4.PKS | Cr4.PAE, true, TestName = "CR4: PKS in 64-bit mode")]
+    [TestCase("p", Cr4.PKS | Cr4.LAM_SUP, true, TestName = "CR4: PKS and LAM_SUP in protected mode")]
+    [TestCase("l", Cr4.LAM_SUP | Cr4.PAE, true, TestName = "CR4: LAM_SUP in 64-bit mode")]
     [TestCase("a", Cr4.PGE, true, TestName = "CR4: from PAE to 32-bit paging")]
     [TestCase("3", Cr4.PAE, true, TestName = "CR4: from 32-bit to PAE paging")]
     public void Cr4Takes(string before, ulong value, bool allowed)
@@ -121,7 +129,7 @@ internal sealed unsafe class ControlRegisterTests
         {
             Assert.That(ControlRegisterRules.SetCr3(ref cpu, machine.Cpu, root | 0x123 | (1UL << 63)), Is.True);
             Assert.That(cpu.Cr3, Is.EqualTo(root | 0x123), "bit 63 is not kept");
-            Assert.That(ControlRegisterRules.SetCr3(ref cpu, machine.Cpu, root | (1UL << 62)), Is.False);
+            Assert.That(ControlRegisterRules.SetCr3(ref cpu, machine.Cpu, root | (1UL << 60)), Is.False);
             Assert.That(ControlRegisterRules.SetCr4(ref cpu, machine.Cpu, cpu.Cr4), Is.True, "PCIDE stays, whatever CR3 is");
         }
 
@@ -346,6 +354,8 @@ internal sealed unsafe class ControlRegisterTests
     [TestCase(CpuFeature.Pcid, 4, 1ul << 17)]
     [TestCase(CpuFeature.Smep, 4, 1ul << 20)]
     [TestCase(CpuFeature.Smap, 4, 1ul << 21)]
+    [TestCase(CpuFeature.Pks, 4, 1ul << 24)]
+    [TestCase(CpuFeature.Lam, 4, 1ul << 28)]
     [TestCase(CpuFeature.Syscall, 0, 1ul << 0)]
     [TestCase(CpuFeature.Nx, 0, 1ul << 11)]
     public void ABitIsThereWithItsFeature(CpuFeature feature, int register, ulong bit)
@@ -361,6 +371,75 @@ internal sealed unsafe class ControlRegisterTests
                 ? ControlRegisterRules.SetCr4(ref cpu, tried.Cpu, cpu.Cr4 | bit)
                 : ControlRegisterRules.SetEfer(ref cpu, tried.Cpu, cpu.Msr.Efer | bit);
             Assert.That(taken, Is.EqualTo(tried == with));
+        }
+    }
+
+    [Test]
+    public void LA57IsThereWithItsFeatureAndStaysInIa32eMode()
+    {
+        foreach (bool has in (bool[])[false, true])
+        {
+            using TestMachine tried = new(has ? With(CpuFeature.La57) : Without(CpuFeature.La57));
+            tried.State.Cr0 = PE;
+            tried.State.Msr.Efer = Efer.LME;
+            Assert.That(ControlRegisterRules.SetCr4(ref tried.State, tried.Cpu, Cr4.PAE | Cr4.LA57), Is.EqualTo(has));
+            tried.State.Segments[SegmentIndex.Cs].Attributes = Code32;
+            Assert.That(ControlRegisterRules.SetCr0(ref tried.State, tried.Cpu, Paged));
+            Assert.That(tried.Cpu.Paging.Mode, Is.EqualTo(has ? PagingMode.FiveLevel : PagingMode.FourLevel));
+            Assert.That(ControlRegisterRules.SetCr4(ref tried.State, tried.Cpu, Cr4.PAE), Is.EqualTo(!has));
+        }
+    }
+
+    /// <summary>A register that is written from outside, as a debugger does, shows in the paging state at once, without a call to anything.</summary>
+    [Test]
+    public void ThePagingStateIsNeverStale()
+    {
+        Vcpu cpu = machine.Cpu;
+        _ = cpu.Paging.Mode;
+        machine.State.Cr0 ^= Cr0.WP;
+        Assert.That(cpu.Paging.Cr0, Is.EqualTo(machine.State.Cr0));
+        machine.State.Cr3 = 0x7000;
+        Assert.That(cpu.Paging.Cr3, Is.EqualTo(0x7000));
+        machine.State.Cr4 |= Cr4.SMAP;
+        Assert.That(cpu.Paging.SMAP);
+        machine.State.Msr.Efer ^= Efer.NXE;
+        Assert.That(cpu.Paging.Efer, Is.EqualTo(machine.State.Msr.Efer));
+        machine.State.SystemFlags |= Rflags.AC;
+        Assert.That(cpu.Paging.AlignmentCheck);
+        machine.State.SystemFlags &= ~Rflags.AC;
+        Assert.That(cpu.Paging.AlignmentCheck, Is.False);
+        machine.State.Pkru = 0x55;
+        machine.State.Msr.Pkrs = 0xAA;
+        Assert.That((cpu.Paging.Pkru, cpu.Paging.Pkrs), Is.EqualTo((0x55u, 0xAAu)));
+        machine.State.Msr.Efer = 0;
+        _ = cpu.Paging.Mode;
+        machine.State.Pdpte = new PdpteRegisters(1, 0x2001, 0, 0);
+        Assert.That((cpu.Paging.Mode, cpu.Paging.Pdptes), Is.EqualTo((PagingMode.Pae, new PdpteRegisters(1, 0x2001, 0, 0))));
+        machine.State.Pdpte = default;
+        machine.State.Msr.Efer = Efer.LMA;
+        _ = cpu.Paging.Mode;
+        machine.State.Pdpte = new PdpteRegisters(1, 2, 3, 5);
+        machine.State.Msr.Efer = 0;
+        Assert.That(cpu.Paging.Pdptes, Is.EqualTo(new PdpteRegisters(1, 2, 3, 5)));
+    }
+
+    /// <summary>Reserved bits of PDPTEs, for each width: bits 2:1, 8:5 and those from MAXPHYADDR up raise #GP where P is 1.</summary>
+    [Test]
+    public void EachBitOfAPdpteIsReservedWhereTheTableSays([Range(36, 52)] int width)
+    {
+        machine.Dispose();
+        machine = new TestMachine(CpuFeatures.Parse($"max,phys-bits={width}"));
+        for (int bit = 1; bit < 64; bit++)
+        {
+            foreach (bool present in (bool[])[false, true])
+            {
+                Enter("a");
+                PutPointers(new(Directory | 1, 0, (1UL << bit) | (present ? 1UL : 0), 0));
+                bool reserved = present && (bit is 1 or 2 or (>= 5 and <= 8) || bit >= width);
+                bool taken = ControlRegisterRules.SetCr3(ref machine.State, machine.Cpu, Pointers);
+                Assert.That(taken, Is.EqualTo(!reserved), $"bit {bit}, P {present}");
+                Assert.That(taken || machine.Cpu.PendingFault is { Vector: ExceptionVector.GeneralProtection, Cause.Rule: FaultRule.PdpteReservedBits });
+            }
         }
     }
 

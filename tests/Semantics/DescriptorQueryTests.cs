@@ -17,7 +17,7 @@ internal sealed class DescriptorQueryTests
     private TestMachine machine = null!;
 
     [SetUp]
-    public void MakeMachine() => machine = new TestMachine();
+    public void MakeMachine() => machine = new TestMachine(TestMachine.Linear48);
 
     [TearDown]
     public void DisposeMachine() => machine.Dispose();

@@ -1,5 +1,7 @@
 using NUnit.Framework;
 using Quadwalk.Emulation;
+using Quadwalk.GuestMemory;
+using Quadwalk.Mmu;
 using static Iced.Intel.AssemblerRegisters;
 
 namespace Quadwalk.Tests;
@@ -15,7 +17,7 @@ internal sealed class MachineMsrTests
     private TestMachine machine = null!;
 
     [SetUp]
-    public void MakeMachine() => machine = new TestMachine();
+    public void MakeMachine() => machine = new TestMachine(TestMachine.Linear48);
 
     [TearDown]
     public void DisposeMachine() => machine.Dispose();
@@ -25,6 +27,8 @@ internal sealed class MachineMsrTests
     [TestCase(0x175u, TestMachine.NonCanonical, false, TestName = "SYSENTER_ESP: not canonical")]
     [TestCase(0x176u, Canonical, true, TestName = "SYSENTER_EIP")]
     [TestCase(0x176u, TestMachine.NonCanonical, false, TestName = "SYSENTER_EIP: not canonical")]
+    [TestCase(0x6E1u, 0xFFFF_FFFFul, true, TestName = "PKRS")]
+    [TestCase(0x6E1u, 1ul << 32, false, TestName = "PKRS: a reserved bit")]
     [TestCase(0x17Au, 7ul, true, TestName = "MCG_STATUS")]
     [TestCase(0x17Au, 8ul, false, TestName = "MCG_STATUS: a reserved bit")]
     [TestCase(0x1A0u, 0x4_00C5_1889ul, true, TestName = "MISC_ENABLE: everything but what is fixed")]
@@ -98,6 +102,7 @@ internal sealed class MachineMsrTests
     [TestCase("max,-sep", 0x174u)]
     [TestCase("max,-tsc_adjust", 0x3Bu)]
     [TestCase("max,-xsaves", 0xDA0u)]
+    [TestCase("max,-pks", 0x6E1u)]
     [TestCase("max,-mca", 0x179u)]
     public void WithoutTheFeatureItIsNotThere(string model, uint number)
     {
@@ -105,6 +110,37 @@ internal sealed class MachineMsrTests
         machine = new TestMachine(CpuFeatures.Parse(model));
         Read(number);
         Assert.That(machine.Handled, Is.EqualTo(GP));
+    }
+
+    /// <summary>A translation that was cached under other rights is not used any more.</summary>
+    [TestCase(0u, null)]
+    [TestCase(1u << 6, 14)]
+    [TestCase(2u << 6, 14)]
+    [TestCase(3u << 8, null)]
+    public void PkrsForbidsSupervisorAccessesAtOnce(uint rights, int? vector)
+    {
+        RamTables tables = new(machine.Machine.Slots);
+        NoWalkObserver nobody = default;
+        ulong at = PageWalker.Walk(ref tables, machine.Cpu.Paging, new Gva(TestMachine.Data), new WalkAccess(AccessKind.Read, false), ref nobody).EntryAddress.Value;
+        machine[at] |= 3UL << 59;
+        machine.State.Cr4 |= Cr4.PKS;
+        machine.Cpu.FlushTlb();
+        machine.Kernel(c =>
+        {
+            c.mov(__qword_ptr[TestMachine.Data], 1);
+            c.mov(rbx, __qword_ptr[TestMachine.Data]);
+            c.mov(ecx, 0x6E1u);
+            c.mov(eax, rights);
+            c.mov(edx, 0);
+            c.wrmsr();
+            c.mov(__qword_ptr[TestMachine.Data], 2);
+        });
+        Assert.That(machine.Handled, Is.EqualTo(vector));
+        if (vector is not null)
+        {
+            Assert.That(machine.Frame(hasErrorCode: true).ErrorCode, Is.EqualTo(0x23));
+            Assert.That(machine[TestMachine.Data], Is.EqualTo(1));
+        }
     }
 
     /// <summary>SDM Vol. 3B, 18.17.3: what moves the counter moves IA32_TSC_ADJUST as far, and the other way round.</summary>

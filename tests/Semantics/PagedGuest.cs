@@ -12,9 +12,9 @@ internal sealed unsafe class PagedGuest : IDisposable
 
     private readonly BlockDecoder blocks;
 
-    public PagedGuest()
+    public PagedGuest(TlbMode tlb = TlbMode.Fast)
     {
-        Machine = new Machine(new MachineOptions { RamBytes = RamBytes });
+        Machine = new Machine(new MachineOptions { RamBytes = RamBytes, Tlb = tlb });
         blocks = new BlockDecoder(Cpu);
         Pages = new PageTableBuilder(Machine.Access, new Gpa(Tables), RamBytes - Tables);
         ref CpuState cpu = ref Cpu.State;

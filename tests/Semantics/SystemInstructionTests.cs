@@ -11,7 +11,7 @@ internal sealed class SystemInstructionTests
     private TestMachine machine = null!;
 
     [SetUp]
-    public void MakeMachine() => machine = new TestMachine();
+    public void MakeMachine() => machine = new TestMachine(TestMachine.Linear48);
 
     [TearDown]
     public void DisposeMachine() => machine.Dispose();

@@ -44,6 +44,22 @@ internal static class Parsers
         return count;
     }
 
+    /// <summary>The parser of a number of lines.</summary>
+    public static ulong Lines(ArgumentResult result)
+    {
+        string text = Text(result);
+        if (!Number.TryParseScaled(text, Number.Thousand, out ulong count))
+        {
+            result.AddError($"{Name(result)} '{text}' is no number of lines: give one like 100, 10k or 1M");
+        }
+        else if (count == 0)
+        {
+            result.AddError($"{Name(result)} 0 would list nothing: give 1 or more");
+        }
+
+        return count;
+    }
+
     /// <summary>The parser of a seed.</summary>
     public static ulong Seed(ArgumentResult result)
     {

@@ -13,8 +13,8 @@ objects=$(mktemp -d)
 trap 'rm -rf "$objects"' EXIT
 cd "$here"
 
-guests64="paging smap umip idt debug syscall msr xsave fpu apic x2apic lines timers smp testdev"
-guests32="segments paging32 tasks realmode"
+guests64="paging walks walks57 smap umip idt debug syscall msr xsave fpu apic x2apic lines timers smp shootdown testdev"
+guests32="segments paging32 walks32 tasks realmode"
 compile="-std=gnu11 -Os -mno-red-zone -mgeneral-regs-only -ffreestanding -fno-pic -fno-pie -fno-stack-protector -fcf-protection=none
     -fno-asynchronous-unwind-tables -fno-unwind-tables -fno-strict-aliasing -fno-delete-null-pointer-checks -ffunction-sections -fdata-sections
     -ffile-prefix-map=$here=. -frandom-seed=quadwalk -g0 -Wall -Wextra -Wno-array-bounds -Wno-sign-compare -Werror"

@@ -16,8 +16,8 @@ static void keeps(const char *name, u32 msr, u64 value)
 static void canonical(const char *name, u32 msr)
 {
     keeps(name, msr, 0xffff8000deadbee0);
-    expect("#GP if not canonical", try_wrmsr(msr, 0x8000deadbee0), GP);
-    expect("nor from the other side", try_wrmsr(msr, 0xffff7000deadbee0), GP);
+    expect("#GP if not canonical", try_wrmsr(msr, 0x100deaddeadbee0), GP);
+    expect("nor from the other side", try_wrmsr(msr, 0xfeffdeaddeadbee0), GP);
 }
 
 int main(void)
@@ -74,7 +74,7 @@ int main(void)
     expect("reserved low bits of CR0 are ignored", try_cr0(get_cr0() | 1ul << 10), -1);
     check(!(get_cr0() >> 10 & 1), "and read as 0");
     check(get_cr0() >> 4 & 1, "ET is 1");
-    expect("#GP for a CR3 that is too wide", try_cr3(get_cr3() | 1ul << 62), GP);
+    expect("#GP for a CR3 that is too wide", try_cr3(get_cr3() | 1ul << 60), GP);
     expect("CR2 keeps anything", (set_cr2(0x8000123456789abc), get_cr2()), 0x8000123456789abc);
     expect("#UD for CR1", TRY("mov %%cr1, %%rax", : : : "rax"), UD);
     expect("#UD for CR5", TRY(".byte 0x0f, 0x20, 0xe8", : : : "rax"), UD);
@@ -93,7 +93,7 @@ int main(void)
         word base;
         asm volatile("wrgsbase %1; rdgsbase %0" : "=&r"(base) : "r"(0x123456789000));
         expect("WRGSBASE and RDGSBASE", base, 0x123456789000);
-        expect("#GP by WRFSBASE if not canonical", TRY("wrfsbase %0", : : "r"(1ul << 47)), GP);
+        expect("#GP by WRFSBASE if not canonical", TRY("wrfsbase %0", : : "r"(1ul << 56)), GP);
         set_cr4(get_cr4() & ~(1ul << 16));
     }
     u64 before = rdtsc();

@@ -56,7 +56,7 @@ int main(void)
     wrmsr(EFER, rdmsr(EFER) | SCE);
     expect("#GP by SYSRET to a non-canonical address", TRY("mov $0x202, %%r11d; sysretq", : : "c"(0x800000000000ul) : "r11", "memory"), GP);
     expect("SYSRET at CPL 3", (((volatile u8 *)user_ud)[0] = 0x0f, ((volatile u8 *)user_ud)[1] = 0x07, user(user_ud, USER_CODE64)), GP);
-    expect("#GP by a non-canonical LSTAR", try_wrmsr(LSTAR, 0x800000000000), GP);
+    expect("#GP by a non-canonical LSTAR", try_wrmsr(LSTAR, 0x100000000000000), GP);
 
     handle(GATE, from_int80);
     set_gate(GATE, (word)(vectors + 16 * GATE), KERNEL_CODE, 0xee);

@@ -1,0 +1,28 @@
+namespace Quadwalk.Tests;
+
+/// <summary>The words of a <see cref="SweepWords"/>: everything a walk depends on. An entry's word is its level.</summary>
+internal enum Slot
+{
+    /// <summary>The access: <see cref="SweepWords.WriteAccess"/> and the constants after it.</summary>
+    Access,
+    Pte,
+    Pde,
+    Pdpte,
+    Pml4e,
+    Pml5e,
+    Cr0,
+    Cr3,
+    Cr4,
+    Efer,
+    Rflags,
+
+    /// <summary>PKRU in the low half, IA32_PKRS in the high half.</summary>
+    Keys,
+    Gva,
+
+    /// <summary>MAXPHYADDR in bits 7:0, and the processor's features above.</summary>
+    Cpu,
+
+    /// <summary>The PDPTE register that <see cref="Gva"/> selects.</summary>
+    Register,
+}
