@@ -42,6 +42,12 @@ public readonly record struct Gfn(ulong Value)
 /// <summary>A host-virtual address: where a byte of guest memory is mapped in this process.</summary>
 public readonly record struct Hva(ulong Value)
 {
+    /// <summary>The frame-sized page that holds this address starts here.</summary>
+    public Hva Page => new(Value & ~PageSize.Mask4K);
+
+    /// <summary>The byte offset within a 4 KiB page.</summary>
+    public int PageOffset => (int)(Value & PageSize.Mask4K);
+
     /// <summary>The address <paramref name="bytes"/> further on.</summary>
     public static Hva operator +(Hva address, ulong bytes) => new(address.Value + bytes);
 

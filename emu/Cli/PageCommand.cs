@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text;
 using Quadwalk.Emulation;
+using Quadwalk.GuestMemory;
 using Quadwalk.Mmu;
 
 namespace Quadwalk.Cli;
@@ -17,6 +18,14 @@ internal static class PageCommand
             failure      {rule, vector, error_code, level, entry_address, entry, bits [63, ...], text}
             memory_type  the page's and what decided it, in words
           One of translation and failure is null; slot and device are null where there is none.
+
+        JSON with --stages:
+            eptp         {value, levels, memory_type, root}
+            steps        [{stage "guest" or "ept", role, level, name, guest_physical, host_physical, entry, flags, sets}], at most 24 with 4 levels in each
+                         stage; flags of ept are R, W, X, the memory type of a page, IPAT, PS, A, D; guest_physical is null for ept
+            translation  {gpa, hpa, page_size of both stages, guest_page_size, ept_page_size, user, write, execute, slot, device}
+            exit         {reason, number, qualification, qualification_text, gpa, cause, slot, device, text}
+          Two of translation, failure and exit are null: the guest's own tables fail, or the second stage leaves the guest, or neither.
         """;
 
     public static Command Create(CliHost host, DocumentedHelp help)
@@ -38,8 +47,12 @@ internal static class PageCommand
         };
         Option<bool> user = new("--user") { Description = "The access is made at CPL 3. Without --user and --supervisor, at the guest's CPL." };
         Option<bool> supervisor = new("--supervisor") { Description = "The access is made below CPL 3." };
+        Option<bool> stages = new("--stages")
+        {
+            Description = "Show the walk of both stages: each entry of the guest's tables, and those of the machine's EPT by which its address, and the page's, is found.",
+        };
         ReportArguments report = new(command);
-        foreach (Option option in (Option[])[at, access, user, supervisor])
+        foreach (Option option in (Option[])[at, access, user, supervisor, stages])
         {
             command.Add(option);
         }
@@ -50,11 +63,19 @@ internal static class PageCommand
             {
                 result.AddError("--user and --supervisor exclude each other: give one");
             }
+
+            if (result.GetValue(stages) && report.IsHtml(result))
+            {
+                result.AddError("--stages is written as text or json: leave out --format html");
+            }
         });
         command.SetAction(result =>
         {
             bool? isUser = result.GetValue(user) ? true : result.GetValue(supervisor) ? false : null;
-            return Execute(host, image.Read(result), report.Read(result), result.GetRequiredValue(at), result.GetValue(access), isUser);
+            (string address, AccessKind kind) = (result.GetRequiredValue(at), result.GetValue(access));
+            return result.GetValue(stages)
+                ? ExecuteStages(host, image.Read(result), report.Read(result), address, kind, isUser)
+                : Execute(host, image.Read(result), report.Read(result), address, kind, isUser);
         });
         help.Explain(command, Format);
         help.Document(
@@ -62,6 +83,7 @@ internal static class PageCommand
             "quadwalk page samples/guests/hello.elf --at _start --access fetch",
             "quadwalk page samples/guests/ring3.elf --at 0xffff888000000000 --user",
             "quadwalk page samples/guests/pager.elf --at 0xffff8880d0000000 --after 1M",
+            "quadwalk page samples/guests/hello.elf --at _start --stages",
             "quadwalk page samples/guests/hello.elf --at _start --format html -o walk.html");
         return command;
     }
@@ -80,22 +102,45 @@ internal static class PageCommand
             switch (options.Format)
             {
                 case ReportFormat.Json:
-                    bool named = moment.Session.Symbols.TryResolve(address, out SymbolLocation location);
-                    PageJson.Write(target, moment, findings, named ? location.ToString() : null);
+                    PageJson.Write(target, moment, findings, SymbolAt(moment, address));
                     break;
                 case ReportFormat.Html:
                     PageHtml.Write(target, moment, findings, TableGraphOf(machine, findings), Path.GetFileName(image.Path), name);
                     break;
                 default:
-                    using (StreamWriter output = new(target, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false), leaveOpen: true) { NewLine = "\n" })
-                    {
-                        output.WriteLine(moment.Sentence);
-                        PageReport.Write(output, findings, name);
-                    }
-
+                    WriteText(target, moment, output => PageReport.Write(output, findings, name));
                     break;
             }
         });
+
+    private static int ExecuteStages(CliHost host, ImageOptions image, ReportOptions options, string at, AccessKind kind, bool? user) => GuestReport.Make(
+        host,
+        image,
+        options,
+        session => GuestAddress.Parse(at, session.Symbols),
+        (moment, address, target) =>
+        {
+            Machine machine = moment.Session.Machine;
+            StageFindings findings = StageFindings.Of(machine, address, new WalkAccess(kind, user ?? machine.Cpu.State.Cpl == 3));
+            if (options.Format == ReportFormat.Json)
+            {
+                StageJson.Write(target, moment, findings, SymbolAt(moment, address));
+            }
+            else
+            {
+                WriteText(target, moment, output => StageReport.Write(output, findings, moment.Session.Describe(address)));
+            }
+        });
+
+    private static string? SymbolAt(GuestMoment moment, Gva address) =>
+        moment.Session.Symbols.TryResolve(address, out SymbolLocation location) ? location.ToString() : null;
+
+    private static void WriteText(Stream target, GuestMoment moment, Action<TextWriter> write)
+    {
+        using StreamWriter output = new(target, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false), leaveOpen: true) { NewLine = "\n" };
+        output.WriteLine(moment.Sentence);
+        write(output);
+    }
 
     private static TableGraph? TableGraphOf(Machine machine, PageFindings findings) => findings.State.Mode == PagingMode.None
         ? null

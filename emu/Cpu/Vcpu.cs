@@ -20,7 +20,7 @@ public sealed unsafe partial class Vcpu : IDisposable
     private readonly CodeSegments segments = new();
     private volatile bool stopRequested;
 
-    internal Vcpu(Memslots slots, IGuestMemoryAccess access, MmioBus bus, PortBus ports, CpuFeatures features, ulong seed = 0, DecodedFrames? frames = null, TlbMode tlb = TlbMode.Fast)
+    internal Vcpu(MachineSecondStage secondStage, IGuestMemoryAccess access, MmioBus bus, PortBus ports, CpuFeatures features, ulong seed = 0, DecodedFrames? frames = null, TlbMode tlb = TlbMode.Fast)
     {
         state = (CpuState*)NativeMemory.AlignedAlloc((nuint)sizeof(CpuState), 64);
         NativeMemory.Clear(state, (nuint)sizeof(CpuState));
@@ -34,8 +34,8 @@ public sealed unsafe partial class Vcpu : IDisposable
         Code = new CodeCache();
         Frames = frames ?? new DecodedFrames();
         Frames.Add(this);
-        Memory = new ProcessorMemory(this, slots);
-        Hypervisor = new HypervisorMemory(this, slots, access, bus);
+        Memory = new ProcessorMemory(this, secondStage);
+        Hypervisor = new HypervisorMemory(this, secondStage.Slots, access, bus);
         state->BlockTable = Code.Table;
         state->Random = seed;
         Reset();

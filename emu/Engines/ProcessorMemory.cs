@@ -13,18 +13,21 @@ internal sealed unsafe class ProcessorMemory : IDisposable
     private const int ScratchSize = 64;
 
     private readonly Vcpu vcpu;
-    private readonly RamTables tables;
+    private readonly GuestPhysicalCache mappings;
 
-    public ProcessorMemory(Vcpu vcpu, Memslots slots)
+    public ProcessorMemory(Vcpu vcpu, MachineSecondStage secondStage)
     {
         this.vcpu = vcpu;
-        tables = new RamTables(slots);
-        Slots = slots;
+        mappings = new GuestPhysicalCache(secondStage);
+        Slots = secondStage.Slots;
         Scratch = (byte*)NativeMemory.AlignedAlloc(ScratchSize, ScratchSize);
     }
 
     /// <summary>Where guest-physical memory lies.</summary>
     public Memslots Slots { get; }
+
+    /// <summary>The guest's tables as this processor reads them.</summary>
+    public RamTables Tables => new(mappings);
 
     /// <summary>Where a value stands that could not be read or written in one piece.</summary>
     public byte* Scratch { get; private set; }
@@ -160,7 +163,7 @@ internal sealed unsafe class ProcessorMemory : IDisposable
             return null;
         }
 
-        byte* host = Host(walk.Gpa, access.Kind, out _);
+        byte* host = Host(walk, access, out _);
         if (host != null && access is { Implicit: true, Kind: AccessKind.Read } && vcpu.Tlb.Mode == TlbMode.Fast && !MeansTwoAddresses(gva))
         {
             Hva frame = new((ulong)host & ~PageSize.Mask4K);
@@ -174,7 +177,7 @@ internal sealed unsafe class ProcessorMemory : IDisposable
     public WalkResult Walk(ulong gva, WalkAccess access)
     {
         vcpu.Counters.Walks++;
-        RamTables memory = tables;
+        RamTables memory = Tables;
         if (WalkListener is null)
         {
             NoWalkObserver none = default;
@@ -211,7 +214,7 @@ internal sealed unsafe class ProcessorMemory : IDisposable
     {
         TlbStatistics statistics = vcpu.Tlb.Statistics;
         ulong walksBefore = statistics.Walks;
-        RamTables memory = tables;
+        RamTables memory = Tables;
         StaleTranslation? stale;
         WalkResult walk;
         if (WalkListener is null)
@@ -248,6 +251,7 @@ internal sealed unsafe class ProcessorMemory : IDisposable
 
     public void Dispose()
     {
+        mappings.Dispose();
         NativeMemory.AlignedFree(Scratch);
         Scratch = null;
     }
@@ -271,14 +275,14 @@ internal sealed unsafe class ProcessorMemory : IDisposable
             return null;
         }
 
-        byte* host = Host(walk.Gpa, access.Kind, out bool writableSlot);
+        byte* host = Host(walk, access, out bool writablePage);
         if (host == null || vcpu.Tlb.Mode != TlbMode.Fast || MeansTwoAddresses(gva))
         {
             return host;
         }
 
         Hva frame = new((ulong)host & ~PageSize.Mask4K);
-        bool writable = writableSlot && (walk.Rights & PageRights.Dirty) != 0 && !vcpu.Frames.HoldCode(frame.Value)
+        bool writable = writablePage && (walk.Rights & PageRights.Dirty) != 0 && !vcpu.Frames.HoldCode(frame.Value)
             && Allows(walk, paging, access with { Kind = AccessKind.Write });
         bool readable = access.Kind != AccessKind.Execute
             || Allows(walk, paging, access with { Kind = AccessKind.Read });
@@ -301,11 +305,11 @@ internal sealed unsafe class ProcessorMemory : IDisposable
     private static bool Allows(in WalkResult walk, in PagingState paging, WalkAccess access) =>
         (PageRules.Check(walk.Rights, paging, access) | PageRules.CheckKey(walk.Rights, walk.Entry, paging, access)) == WalkFailure.None;
 
-    private byte* Host(Gpa gpa, AccessKind kind, out bool writable)
+    private byte* Host(in WalkResult walk, WalkAccess access, out bool writable)
     {
-        if (Slots.TryTranslate(gpa, out Hva hva, out writable) && (writable || kind != AccessKind.Write))
+        if (mappings.TryTranslate(walk.Gpa, SecondStageAccess.Final(access, walk.Rights), out byte* host, out writable))
         {
-            return (byte*)hva.Value;
+            return host;
         }
 
         vcpu.ExitForMmio();

@@ -4,35 +4,36 @@ using Quadwalk.Mmu;
 
 namespace Quadwalk.Emulation;
 
-/// <summary>Page-table entries as the processor reads them: straight from guest RAM.</summary>
-internal readonly unsafe struct RamTables(Memslots slots) : ITableMemory
+/// <summary>Page-table entries as the processor reads them: in guest RAM, which the second stage finds.</summary>
+internal readonly unsafe struct RamTables(GuestPhysicalCache cache) : ITableMemory
 {
-    // SAFETY: an entry is 8 bytes at an aligned address, so it lies in the page that TryTranslate vouches for.
+    // SAFETY: an entry is 8 bytes at an aligned address, so it lies in the page that the cache vouches for.
 
     /// <inheritdoc/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool TryRead(Gpa entry, out ulong value)
     {
-        if (!slots.TryTranslate(entry, out Hva hva, out _))
+        if (!cache.TryRead(entry, SecondStageAccess.GuestTable, out byte* host))
         {
             value = 0;
             return false;
         }
 
-        value = Volatile.Read(ref *(ulong*)hva.Value);
+        value = Volatile.Read(ref *(ulong*)host);
         return true;
     }
 
     /// <inheritdoc/>
     public bool TryCompareExchange(Gpa entry, ulong expected, ulong desired, out bool exchanged)
     {
-        exchanged = false;
-        if (!slots.TryTranslate(entry, out Hva hva, out bool writable) || !writable)
+        if (!cache.TryTranslate(entry, SecondStageAccess.GuestTableUpdate, out byte* host, out _))
         {
-            return false;
+            // Memory that can only be read loses the store.
+            exchanged = cache.TryRead(entry, SecondStageAccess.GuestTable, out _);
+            return exchanged;
         }
 
-        exchanged = Interlocked.CompareExchange(ref *(ulong*)hva.Value, desired, expected) == expected;
+        exchanged = Interlocked.CompareExchange(ref *(ulong*)host, desired, expected) == expected;
         return true;
     }
 }

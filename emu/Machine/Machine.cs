@@ -33,6 +33,7 @@ public sealed class Machine : IDisposable
         Access = MemoryPaths.Create(options.MemoryPath, Slots);
         console = new ConsoleSink(options.Console ?? Stream.Null, options.FlushLines);
         RequireProcessors(options);
+        SecondStage = new MachineSecondStage(Slots, options.Features.PhysicalAddressBits, memory);
         Cpus = MakeProcessors(options);
         emulators = [.. Cpus.Select(cpu => new MmioEmulator(cpu))];
         exceptions = [.. Cpus.Select(cpu => new ExceptionDelivery(cpu))];
@@ -68,6 +69,9 @@ public sealed class Machine : IDisposable
 
     /// <summary>Which guest-physical addresses are memory.</summary>
     public Memslots Slots { get; } = new();
+
+    /// <summary>The tables by which guest-physical memory is reached, and what they answered so far.</summary>
+    public MachineSecondStage SecondStage { get; }
 
     /// <summary>The path on which the hypervisor reaches guest memory.</summary>
     public IGuestMemoryAccess Access { get; }
@@ -141,6 +145,7 @@ public sealed class Machine : IDisposable
             cpu.Dispose();
         }
 
+        SecondStage.Dispose();
         memory.Dispose();
     }
 
@@ -197,7 +202,7 @@ public sealed class Machine : IDisposable
         Vcpu[] processors = new Vcpu[options.Processors];
         for (int i = 0; i < processors.Length; i++)
         {
-            processors[i] = new Vcpu(Slots, Access, Mmio, Ports, features, options.Seed + (ulong)i, frames, options.Tlb) { ApicId = (uint)i, ProcessorCount = processors.Length };
+            processors[i] = new Vcpu(SecondStage, Access, Mmio, Ports, features, options.Seed + (ulong)i, frames, options.Tlb) { ApicId = (uint)i, ProcessorCount = processors.Length };
             Slots.Changed += processors[i].MemoryChanged;
         }
 

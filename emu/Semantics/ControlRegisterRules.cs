@@ -201,7 +201,7 @@ internal static class ControlRegisterRules
             return true;
         }
 
-        RamTables memory = new(vcpu.Memory.Slots);
+        RamTables memory = vcpu.Memory.Tables;
         Span<ulong> entries = stackalloc ulong[PdpteRegisters.Count];
         for (int i = 0; i < entries.Length; i++)
         {

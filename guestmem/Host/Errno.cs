@@ -15,11 +15,29 @@ public enum Errno
     /// <summary>No such thing.</summary>
     ENOENT = 2,
 
+    /// <summary>A signal came first.</summary>
+    EINTR = 4,
+
+    /// <summary>The other end of a binding is gone.</summary>
+    EIO = 5,
+
+    /// <summary>Not now: try again.</summary>
+    EAGAIN = 11,
+
     /// <summary>Out of memory or of address space.</summary>
     ENOMEM = 12,
 
+    /// <summary>An address that nothing can be reached at.</summary>
+    EFAULT = 14,
+
+    /// <summary>Somebody uses it.</summary>
+    EBUSY = 16,
+
     /// <summary>It exists already, or overlaps something that does.</summary>
     EEXIST = 17,
+
+    /// <summary>What it is applied to cannot do it.</summary>
+    ENODEV = 19,
 
     /// <summary>An argument is out of its range.</summary>
     EINVAL = 22,
@@ -29,4 +47,10 @@ public enum Errno
 
     /// <summary>This kernel or host does not have the system call.</summary>
     ENOSYS = 38,
+
+    /// <summary>The operation is not supported here.</summary>
+    EOPNOTSUPP = 95,
+
+    /// <summary>The hardware has lost the page.</summary>
+    EHWPOISON = 133,
 }

@@ -34,14 +34,22 @@ public sealed class EptBuilder
         Gpa gpa, Hpa hpa, ulong length, SecondStageRights rights, MemoryType memoryType = MemoryType.WB, bool ignorePat = false,
         int largestPageShift = PageSize.Shift4K)
     {
-        if (memoryType is not (MemoryType.UC or MemoryType.WC or MemoryType.WT or MemoryType.WP or MemoryType.WB))
-        {
-            throw new ArgumentOutOfRangeException(nameof(memoryType), memoryType, "A memory type of EPT is UC, WC, WT, WP or WB.");
-        }
-
-        ulong attributes = RightsBits(rights) | ((ulong)memoryType << EptEntry.MemoryTypeShift) | (ignorePat ? EptEntry.IgnorePatBit : 0);
-        editor.Map(gpa, hpa, length, attributes, largestPageShift);
+        editor.Map(gpa, hpa, length, Attributes(rights, memoryType, ignorePat), largestPageShift);
     }
+
+    /// <summary>Maps one page, as a hypervisor does that answers an EPT violation: nothing but frames is allocated. A and D flags start at 0.</summary>
+    /// <param name="gpa">The page; a multiple of its size.</param>
+    /// <param name="hpa">What it is mapped to; a multiple of its size.</param>
+    /// <param name="pageShift">log2 of its size: 12, 21 or 30.</param>
+    /// <param name="rights">As in <see cref="Map"/>.</param>
+    /// <param name="memoryType">As in <see cref="Map"/>.</param>
+    /// <param name="ignorePat">As in <see cref="Map"/>.</param>
+    /// <returns>False when no frame is left for a table; tables that were made on the way stay, empty.</returns>
+    /// <exception cref="ArgumentException">A misaligned or too large address, or rights, a type or a page size that no entry has.</exception>
+    /// <exception cref="InvalidOperationException">Something is mapped there already, or table memory failed.</exception>
+    public bool TryMapPage(
+        Gpa gpa, Hpa hpa, int pageShift, SecondStageRights rights, MemoryType memoryType = MemoryType.WB, bool ignorePat = false) =>
+        editor.TryMapPage(gpa, hpa, pageShift, Attributes(rights, memoryType, ignorePat));
 
     /// <summary>Changes the rights of what is mapped in a range; pages that reach beyond it are split.</summary>
     /// <param name="gpa">Where the range starts; a multiple of 4 KiB.</param>
@@ -83,6 +91,16 @@ public sealed class EptBuilder
 
     /// <summary>Gives all frames back, the root too; the builder is of no use after that.</summary>
     public void Free() => editor.Free();
+
+    private static ulong Attributes(SecondStageRights rights, MemoryType memoryType, bool ignorePat)
+    {
+        if (memoryType is not (MemoryType.UC or MemoryType.WC or MemoryType.WT or MemoryType.WP or MemoryType.WB))
+        {
+            throw new ArgumentOutOfRangeException(nameof(memoryType), memoryType, "A memory type of EPT is UC, WC, WT, WP or WB.");
+        }
+
+        return RightsBits(rights) | ((ulong)memoryType << EptEntry.MemoryTypeShift) | (ignorePat ? EptEntry.IgnorePatBit : 0);
+    }
 
     private static ulong RightsBits(SecondStageRights rights)
     {

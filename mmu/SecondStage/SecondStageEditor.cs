@@ -48,6 +48,53 @@ internal sealed class SecondStageEditor<TEncoding>
         MapPart(Root, levels, gpa.Value, last, hpa.Value - gpa.Value, attributes, largestPageShift);
     }
 
+    /// <summary>Maps one page where nothing is mapped, and allocates nothing in the host. False when a table needs a frame and there is none: tables that were made stay.</summary>
+    public bool TryMapPage(Gpa gpa, Hpa hpa, int pageShift, ulong attributes)
+    {
+        CheckPageShift(pageShift);
+        ulong offset = (1UL << pageShift) - 1;
+        _ = CheckRange(gpa, offset + 1);
+        if (((gpa.Value | hpa.Value) & offset) != 0 || (hpa.Value & ~AddressMask) != 0)
+        {
+            throw new ArgumentException($"A page of 0x{offset + 1:x} bytes does not map {gpa} to {hpa}.", nameof(hpa));
+        }
+
+        Hpa table = Root;
+        int level = levels;
+        while (true)
+        {
+            int shift = SecondStageSlice.Shift(level);
+            Hpa entry = table + (((gpa.Value >> shift) & (EntriesPerTable - 1)) * sizeof(ulong));
+            ulong raw = Read(entry);
+            bool present = TEncoding.IsPresent(raw);
+            if (present && (shift == pageShift || TEncoding.MapsPage(raw, level)))
+            {
+                throw MappedAlready(gpa.Value, level, entry, raw);
+            }
+
+            if (shift == pageShift)
+            {
+                Write(entry, TEncoding.Page(hpa.Value, level, attributes));
+                return true;
+            }
+
+            if (!present)
+            {
+                if (!frames.TryAllocate(out Pfn frame))
+                {
+                    return false;
+                }
+
+                TableFrames++;
+                raw = TEncoding.Reference(frame.Address.Value);
+                Write(entry, raw);
+            }
+
+            table = new Hpa(raw & AddressMask);
+            level--;
+        }
+    }
+
     /// <summary>Unmaps what is mapped in a range, splitting pages that reach beyond it and dropping tables that became empty.</summary>
     /// <returns>How many entries that mapped pages were cleared.</returns>
     public int Unmap(Gpa gpa, ulong length) => UnmapPart(Root, levels, gpa.Value, CheckRange(gpa, length));
@@ -131,8 +178,7 @@ internal sealed class SecondStageEditor<TEncoding>
 
             if (TEncoding.MapsPage(raw, level))
             {
-                throw new InvalidOperationException(
-                    $"0x{slice.First:x} is mapped already, by the {SecondStageDescription.LevelName(level)} at {slice.Entry} = 0x{raw:x16}.");
+                throw MappedAlready(slice.First, level, slice.Entry, raw);
             }
 
             CheckUnmapped(new Hpa(raw & AddressMask), level - 1, slice.First, slice.Last);
@@ -385,6 +431,9 @@ internal sealed class SecondStageEditor<TEncoding>
             }
         }
     }
+
+    private static InvalidOperationException MappedAlready(ulong gpa, int level, Hpa entry, ulong raw) =>
+        new($"0x{gpa:x} is mapped already, by the {SecondStageDescription.LevelName(level)} at {entry} = 0x{raw:x16}.");
 
     private static InvalidOperationException Unreachable(Hpa entry) => new($"The second-stage tables cannot be reached at {entry}.");
 

@@ -6,5 +6,10 @@ if (args is ["guests", ..])
     return GuestTable.Print(args[1..], Console.Out);
 }
 
+if (args is ["translations"])
+{
+    return TranslationTable.Print(Console.Out);
+}
+
 BenchmarkSwitcher.FromAssembly(typeof(GuestTable).Assembly).Run(args);
 return 0;

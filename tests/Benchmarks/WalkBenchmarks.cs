@@ -23,12 +23,16 @@ public class WalkBenchmarks
     private PagingState state;
     private UserspaceMapping path = null!;
     private PageTableBuilder builder = null!;
+    private Quadwalk.Emulation.MachineSecondStage secondStage = null!;
+    private Quadwalk.Emulation.GuestPhysicalCache cache = null!;
     private int next;
 
     [GlobalSetup]
     public void Setup()
     {
         slots.Add(new Gpa(0), memory.Size, memory.Base);
+        secondStage = new Quadwalk.Emulation.MachineSecondStage(slots, 46, memory);
+        cache = new Quadwalk.Emulation.GuestPhysicalCache(secondStage);
         path = new UserspaceMapping(slots);
         builder = new PageTableBuilder(path, new Gpa(0), 64UL << 20);
         builder.Map(Base, new Gpa(0), Mapped, PageRights.Write);
@@ -43,12 +47,17 @@ public class WalkBenchmarks
 
     /// <summary>Gives the memory back.</summary>
     [GlobalCleanup]
-    public void Cleanup() => memory.Dispose();
+    public void Cleanup()
+    {
+        cache.Dispose();
+        secondStage.Dispose();
+        memory.Dispose();
+    }
 
     [Benchmark(Description = "warm, processor")]
     public ulong Warm()
     {
-        Quadwalk.Emulation.RamTables tables = new(slots);
+        Quadwalk.Emulation.RamTables tables = new(cache);
         NoWalkObserver none = default;
         return PageWalker.Walk(ref tables, state, Base, new WalkAccess(AccessKind.Read, false), ref none).Gpa.Value;
     }
@@ -56,7 +65,7 @@ public class WalkBenchmarks
     [Benchmark(Description = "cold, processor")]
     public ulong Cold()
     {
-        Quadwalk.Emulation.RamTables tables = new(slots);
+        Quadwalk.Emulation.RamTables tables = new(cache);
         NoWalkObserver none = default;
         return PageWalker.Walk(ref tables, state, order[next++ & (Pages - 1)], new WalkAccess(AccessKind.Read, false), ref none).Gpa.Value;
     }

@@ -297,7 +297,7 @@ internal sealed class LamTests
 
     private static ulong EntryOf(TestMachine machine, ulong gva)
     {
-        RamTables tables = new(machine.Machine.Slots);
+        RamTables tables = machine.Cpu.Memory.Tables;
         NoWalkObserver nobody = default;
         return PageWalker.Walk(ref tables, machine.Cpu.Paging, new Gva(gva), Read, ref nobody).EntryAddress.Value;
     }

@@ -119,7 +119,7 @@ internal sealed class MachineMsrTests
     [TestCase(3u << 8, null)]
     public void PkrsForbidsSupervisorAccessesAtOnce(uint rights, int? vector)
     {
-        RamTables tables = new(machine.Machine.Slots);
+        RamTables tables = machine.Cpu.Memory.Tables;
         NoWalkObserver nobody = default;
         ulong at = PageWalker.Walk(ref tables, machine.Cpu.Paging, new Gva(TestMachine.Data), new WalkAccess(AccessKind.Read, false), ref nobody).EntryAddress.Value;
         machine[at] |= 3UL << 59;

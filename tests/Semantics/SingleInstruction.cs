@@ -8,6 +8,7 @@ namespace Quadwalk.Tests;
 internal sealed unsafe class SingleInstruction : IDisposable
 {
     private readonly CpuFeatures features;
+    private readonly MachineSecondStage secondStage;
 
     /// <summary>On a processor that claims what every processor here does, and the features given.</summary>
     public SingleInstruction(params CpuFeature[] more)
@@ -19,7 +20,8 @@ internal sealed unsafe class SingleInstruction : IDisposable
     {
         this.features = features;
         Memslots slots = new();
-        Cpu = new Vcpu(slots, new UserspaceMapping(slots), new MmioBus(), new PortBus(), features);
+        secondStage = new MachineSecondStage(slots, features.PhysicalAddressBits);
+        Cpu = new Vcpu(secondStage, new UserspaceMapping(slots), new MmioBus(), new PortBus(), features);
     }
 
     public Vcpu Cpu { get; }
@@ -64,7 +66,11 @@ internal sealed unsafe class SingleInstruction : IDisposable
     /// <summary>The offset of a vector register.</summary>
     public static int Xmm(int index) => OperandLayout.OffsetOf(Register.XMM0 + index);
 
-    public void Dispose() => Cpu.Dispose();
+    public void Dispose()
+    {
+        Cpu.Dispose();
+        secondStage.Dispose();
+    }
 
     private static CpuFeatures With(CpuFeature[] more)
     {

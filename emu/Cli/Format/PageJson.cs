@@ -1,5 +1,6 @@
 using System.Numerics;
 using System.Text.Json;
+using Quadwalk.GuestMemory;
 using Quadwalk.Mmu;
 
 namespace Quadwalk.Cli;
@@ -9,14 +10,7 @@ internal static class PageJson
 {
     public static void Write(Stream target, GuestMoment moment, PageFindings findings, string? symbol) => ReportJson.Write(target, json =>
     {
-        json.WriteNumber("instructions", moment.Instructions);
-        json.WriteHex("address", findings.Address.Value);
-        json.WriteString("symbol", symbol);
-        json.WriteStartObject("access");
-        json.WriteString("kind", findings.Access.Kind switch { AccessKind.Read => "read", AccessKind.Write => "write", _ => "fetch" });
-        json.WriteBoolean("user", findings.Access.IsUser);
-        json.WriteEndObject();
-        json.WritePaging(findings.State);
+        WriteQuestion(json, moment, findings.Address, findings.Access, findings.State, symbol);
         json.WriteStartArray("steps");
         foreach (WalkStep step in findings.Trace.Steps)
         {
@@ -26,8 +20,21 @@ internal static class PageJson
         json.WriteEndArray();
         WriteTranslation(json, findings);
         json.WriteString("memory_type", findings.MemoryType);
-        WriteFailure(json, findings);
+        WriteFailure(json, findings.Result, findings.Address, findings.Access, findings.State);
     });
+
+    /// <summary>What was asked, and in which state.</summary>
+    public static void WriteQuestion(Utf8JsonWriter json, GuestMoment moment, Gva address, WalkAccess access, in PagingState state, string? symbol)
+    {
+        json.WriteNumber("instructions", moment.Instructions);
+        json.WriteHex("address", address.Value);
+        json.WriteString("symbol", symbol);
+        json.WriteStartObject("access");
+        json.WriteString("kind", access.Kind switch { AccessKind.Read => "read", AccessKind.Write => "write", _ => "fetch" });
+        json.WriteBoolean("user", access.IsUser);
+        json.WriteEndObject();
+        json.WritePaging(state);
+    }
 
     private static void WriteStep(Utf8JsonWriter json, in WalkStep step)
     {
@@ -70,9 +77,9 @@ internal static class PageJson
         json.WriteEndObject();
     }
 
-    private static void WriteFailure(Utf8JsonWriter json, PageFindings findings)
+    /// <summary>The fault of a walk, or null.</summary>
+    public static void WriteFailure(Utf8JsonWriter json, in WalkResult result, Gva address, WalkAccess access, in PagingState state)
     {
-        WalkResult result = findings.Result;
         if (result.Succeeded)
         {
             json.WriteNull("failure");
@@ -98,7 +105,7 @@ internal static class PageJson
         }
 
         json.WriteEndArray();
-        json.WriteString("text", WalkDescription.Describe(result, findings.Address, findings.Access, findings.State));
+        json.WriteString("text", WalkDescription.Describe(result, address, access, state));
         json.WriteEndObject();
     }
 

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 
 namespace Quadwalk.Cli;
 
@@ -33,6 +34,9 @@ internal sealed class ReportArguments
         command.Add(format);
         command.Add(output);
     }
+
+    /// <summary>Whether HTML was asked for, while the command line is still being looked at.</summary>
+    public bool IsHtml(CommandResult result) => result.GetValue(format) == ReportFormat.Html;
 
     /// <summary>What was given.</summary>
     public ReportOptions Read(ParseResult result) => new(result.GetValue(after), result.GetValue(format), result.GetValue(output));

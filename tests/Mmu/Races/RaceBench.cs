@@ -23,10 +23,11 @@ internal sealed class RaceBench
 
     /// <param name="mode">The mode.</param>
     /// <param name="flags">A and D of every entry at the start.</param>
-    public RaceBench(PagingMode mode, ulong flags)
+    /// <param name="fault">What is wrong on purpose.</param>
+    public RaceBench(PagingMode mode, ulong flags, RacingFault fault = RacingFault.None)
     {
         this.mode = mode;
-        memory = new RacingMemory(Bytes, EntrySize, PhysicalBits);
+        memory = new RacingMemory(Bytes, EntrySize, PhysicalBits) { Fault = fault };
         ulong entryFlags = P | RW | US | flags;
         for (int level = TopLevel; level >= 1; level--)
         {
@@ -64,20 +65,26 @@ internal sealed class RaceBench
     /// <summary>Walks under a script; fails the test where the walk did what it must not.</summary>
     public WalkResult Walk(RaceEdit[] script, WalkAccess access, AccessedPolicy policy, string seed)
     {
-        memory.Start(contents, script);
-        RacingTables tables = new(memory);
-        RacingObserver observer = new(memory);
-        WalkResult result = PageWalker.Walk(ref tables, State(policy), new Gva(LinearAddress), access, ref observer);
-        Walks++;
-        Restarted += memory.Attempts > 1 ? 1 : 0;
-        MostAttempts = Math.Max(MostAttempts, memory.Attempts);
-        Outcomes[result.Failure] = Outcomes.GetValueOrDefault(result.Failure) + 1;
-        if (Judge(result, access, policy) is string wrong)
+        if (TryWalk(script, access, policy, out WalkResult result) is string wrong)
         {
             Assert.Fail($"{mode} {access} {policy} {seed}: {wrong}; script {string.Join(", ", script)}");
         }
 
         return result;
+    }
+
+    /// <summary>Walks under a script; says what the walk did that it must not, or null.</summary>
+    public string? TryWalk(RaceEdit[] script, WalkAccess access, AccessedPolicy policy, out WalkResult result)
+    {
+        memory.Start(contents, script);
+        RacingTables tables = new(memory);
+        RacingObserver observer = new(memory);
+        result = PageWalker.Walk(ref tables, State(policy), new Gva(LinearAddress), access, ref observer);
+        Walks++;
+        Restarted += memory.Attempts > 1 ? 1 : 0;
+        MostAttempts = Math.Max(MostAttempts, memory.Attempts);
+        Outcomes[result.Failure] = Outcomes.GetValueOrDefault(result.Failure) + 1;
+        return Judge(result, access, policy);
     }
 
     private string? Judge(in WalkResult result, WalkAccess access, AccessedPolicy policy)

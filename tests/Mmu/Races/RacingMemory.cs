@@ -14,18 +14,23 @@ internal sealed class RacingMemory
     private readonly ulong[] words;
     private readonly int entrySize;
     private readonly byte physicalAddressBits;
+    private readonly ulong[] atStart;
     private RaceEdit[] script = [];
     private int next;
 
     public RacingMemory(int bytes, int entrySize, byte physicalAddressBits)
     {
         words = new ulong[bytes / sizeof(ulong)];
+        atStart = new ulong[words.Length];
         this.entrySize = entrySize;
         this.physicalAddressBits = physicalAddressBits;
     }
 
     /// <summary>The walker's entries as it used them in its present attempt, from the root down, with the flags that it has set since.</summary>
     public List<(int Level, ulong Address, ulong Value)> Path { get; } = [];
+
+    /// <summary>What is wrong on purpose.</summary>
+    public RacingFault Fault { get; init; }
 
     /// <summary>What the walker did wrong; null if nothing.</summary>
     public string? Complaint { get; private set; }
@@ -45,6 +50,7 @@ internal sealed class RacingMemory
     public void Start(ReadOnlySpan<ulong> contents, RaceEdit[] edits)
     {
         contents.CopyTo(words);
+        contents.CopyTo(atStart);
         script = edits;
         next = Accesses = Attempts = Updates = Edits = 0;
         Complaint = null;
@@ -55,21 +61,24 @@ internal sealed class RacingMemory
     {
         Step();
         bool found = Covers(address);
-        value = found ? words[address / sizeof(ulong)] : 0;
+        value = found ? (Fault == RacingFault.StaleRead ? atStart : words)[address / sizeof(ulong)] : 0;
         return found;
     }
 
     public bool TryCompareExchange(ulong address, ulong expected, ulong desired, out bool exchanged)
     {
         Step();
-        exchanged = Covers(address) && words[address / sizeof(ulong)] == expected;
+        bool covers = Covers(address);
+        ulong before = covers ? words[address / sizeof(ulong)] : ~expected;
+        exchanged = covers && (before == expected || Fault == RacingFault.PlainStore);
         if (exchanged)
         {
             words[address / sizeof(ulong)] = desired;
-            JudgeStore(address, expected, desired);
+            JudgeStore(address, before, desired);
         }
 
-        return Covers(address);
+        exchanged |= covers && Fault == RacingFault.NoRestart;
+        return covers;
     }
 
     public void OnEntry(int level, ulong address, ulong value)
@@ -98,6 +107,11 @@ internal sealed class RacingMemory
         {
             Complain($"flags were set in {before:x} at {address:x}, which the walk had not used");
             return;
+        }
+
+        if (Entry(address, words[WordOf(address) / sizeof(ulong)]) != after)
+        {
+            Complain($"flags set in {before:x} at {address:x} were not");
         }
 
         Path[used] = (level, address, after);

@@ -22,12 +22,6 @@ internal sealed class EptSweepTests
     private static readonly int[] entryDimensions = [16, 8, 2, 2, 2, 2, 2, 7];
     private static readonly int[] controlDimensions = [10, 2, 2, 2, 2, 2, 2];
 
-    private readonly SparseHost host = new(TopOfMost + 1);
-    private readonly List<string> differences = [];
-    private readonly Dictionary<SecondStageFailure, long> outcomes = [];
-    private long cases;
-    private int watchedEvery;
-
     private static IEnumerable<TestCaseData> Varied()
     {
         foreach (int top in new[] { 4, 5 })
@@ -53,28 +47,21 @@ internal sealed class EptSweepTests
         where lower >= (int)one.Arguments[1]! && lower < (int)one.Arguments[2]!
         select new TestCaseData(one.Arguments[0], one.Arguments[1], one.Arguments[2], lower);
 
-    [SetUp]
-    public void Start()
-    {
-        (cases, watchedEvery) = (0, 1);
-        differences.Clear();
-        outcomes.Clear();
-    }
-
     /// <summary>Every two values of every two dimensions meet, with the other dimensions permissive and with them at random.</summary>
     [TestCaseSource(nameof(Varied))]
     public void OneLevelPairwise(int top, int leaf, int varied)
     {
         int[] sizes = [.. entryDimensions, .. controlDimensions];
+        Bench bench = new(watchedEvery: 1);
         Span<ulong> entries = stackalloc ulong[TopOfMost + 1];
         foreach (int[] choice in Pairs(sizes, Permissive(varied == leaf)))
         {
             Base(entries, top, leaf);
             entries[varied] = Entry(choice, frames[varied - 1]);
-            Try(entries, top, choice.AsSpan(entryDimensions.Length));
+            bench.Try(entries, top, choice.AsSpan(entryDimensions.Length));
         }
 
-        Report(moreThan: 3000);
+        Report(moreThan: 3000, bench);
     }
 
     [TestCaseSource(nameof(VariedPairs))]
@@ -82,16 +69,17 @@ internal sealed class EptSweepTests
     {
         int[] sizes = [.. entryDimensions, .. entryDimensions, .. controlDimensions];
         int[] permissive = [.. Permissive(upper == leaf)[..entryDimensions.Length], .. Permissive(lower == leaf)];
+        Bench bench = new(watchedEvery: 1);
         Span<ulong> entries = stackalloc ulong[TopOfMost + 1];
         foreach (int[] choice in Pairs(sizes, permissive))
         {
             Base(entries, top, leaf);
             entries[upper] = Entry(choice, frames[upper - 1]);
             entries[lower] = Entry(choice.AsSpan(entryDimensions.Length), frames[lower - 1]);
-            Try(entries, top, choice.AsSpan(2 * entryDimensions.Length));
+            bench.Try(entries, top, choice.AsSpan(2 * entryDimensions.Length));
         }
 
-        Report(moreThan: 8000);
+        Report(moreThan: 8000, bench);
     }
 
     // 2^4 rights x 8 types x 2^5 flags x 7 addresses x 10 accesses x 2^6 controls
@@ -99,18 +87,20 @@ internal sealed class EptSweepTests
     [Category("Full")]
     public void OneLevelInFull(int top, int leaf, int varied)
     {
-        watchedEvery = 7;
         int[] sizes = [.. entryDimensions, .. controlDimensions];
-        Span<ulong> entries = stackalloc ulong[TopOfMost + 1];
-        foreach (int[] choice in Product(sizes))
+        IReadOnlyList<Bench> benches = SweepWorkers.Run(sizes[0], () => new Bench(watchedEvery: 7), (bench, rights) =>
         {
-            Base(entries, top, leaf);
-            entries[varied] = Entry(choice, frames[varied - 1]);
-            Try(entries, top, choice.AsSpan(entryDimensions.Length));
-        }
+            Span<ulong> entries = stackalloc ulong[TopOfMost + 1];
+            foreach (int[] choice in Product(sizes, rights))
+            {
+                Base(entries, top, leaf);
+                entries[varied] = Entry(choice, frames[varied - 1]);
+                bench.Try(entries, top, choice.AsSpan(entryDimensions.Length));
+            }
+        });
 
-        Assert.That(cases, Is.EqualTo(18_350_080));
-        Report(moreThan: 0);
+        Assert.That(benches.Sum(bench => bench.Cases), Is.EqualTo(18_350_080));
+        Report(moreThan: 0, [.. benches]);
     }
 
     // (2^4 rights x A x D x shadow-stack)^2 x 10 accesses x 2^6 controls
@@ -118,20 +108,23 @@ internal sealed class EptSweepTests
     [Category("Full")]
     public void TwoLevelsInFull(int top, int leaf, int upper, int lower)
     {
-        watchedEvery = 7;
         int[] level = [16, 1, 1, 1, 2, 2, 2, 1];
         int[] sizes = [.. level, .. level, .. controlDimensions];
-        Span<ulong> entries = stackalloc ulong[TopOfMost + 1];
-        foreach (int[] choice in Product(sizes))
+        IReadOnlyList<Bench> benches = SweepWorkers.Run(sizes[0], () => new Bench(watchedEvery: 7), (bench, rights) =>
         {
-            Base(entries, top, leaf);
-            entries[upper] = Entry(choice, frames[upper - 1]) | (entries[upper] & (SdmEptRules.PS | (6 << 3)));
-            entries[lower] = Entry(choice.AsSpan(entryDimensions.Length), frames[lower - 1]) | (entries[lower] & (SdmEptRules.PS | (6 << 3)));
-            Try(entries, top, choice.AsSpan(2 * entryDimensions.Length));
-        }
+            const ulong kept = SdmEptRules.PS | (6 << 3);
+            Span<ulong> entries = stackalloc ulong[TopOfMost + 1];
+            foreach (int[] choice in Product(sizes, rights))
+            {
+                Base(entries, top, leaf);
+                entries[upper] = Entry(choice, frames[upper - 1]) | (entries[upper] & kept);
+                entries[lower] = Entry(choice.AsSpan(entryDimensions.Length), frames[lower - 1]) | (entries[lower] & kept);
+                bench.Try(entries, top, choice.AsSpan(2 * entryDimensions.Length));
+            }
+        });
 
-        Assert.That(cases, Is.EqualTo(10_485_760));
-        Report(moreThan: 0);
+        Assert.That(benches.Sum(bench => bench.Cases), Is.EqualTo(10_485_760));
+        Report(moreThan: 0, [.. benches]);
     }
 
     private static void Base(Span<ulong> entries, int top, int leaf)
@@ -183,13 +176,15 @@ internal sealed class EptSweepTests
         }
     }
 
-    private static IEnumerable<int[]> Product(int[] sizes)
+    /// <summary>Every choice with one value of the first dimension.</summary>
+    private static IEnumerable<int[]> Product(int[] sizes, int first)
     {
         int[] choice = new int[sizes.Length];
+        choice[0] = first;
         while (true)
         {
             yield return choice;
-            int d = 0;
+            int d = 1;
             while (d < sizes.Length && ++choice[d] == sizes[d])
             {
                 choice[d++] = 0;
@@ -216,98 +211,115 @@ internal sealed class EptSweepTests
         _ => (SecondStageAccess.Final(new(AccessKind.Read, true, ShadowStack: true), PageRights.User), 0x200),
     };
 
-    private void Try(ReadOnlySpan<ulong> entries, int top, ReadOnlySpan<int> choice)
+    private static void Report(long moreThan, params Bench[] benches)
     {
-        EptAccess kind = (EptAccess)choice[0];
-        EptControls controls = new(choice[1] != 0, choice[2] != 0, choice[3] != 0, choice[4] != 0, choice[5] != 0, choice[6] != 0, PhysicalBits);
-        ulong capabilities = EptCapabilities.All.Raw;
-        capabilities &= controls.ExecuteOnly ? capabilities : ~EptCapabilities.ExecuteOnlyBit;
-        capabilities &= controls.Pages ? capabilities : ~(EptCapabilities.Page2MBit | EptCapabilities.Page1GBit);
-        capabilities &= controls.Advanced ? capabilities : ~EptCapabilities.AdvancedInformationBit;
-        EptState state = new(
-            EptPointer.To(new Hpa(frames[top]), top, controls.AccessedDirty, controls.ShadowStack), PhysicalBits, new EptCapabilities(capabilities), controls.ModeBased);
-        Gpa address = top == 5 ? gpa : gpaOf4Levels;
-        SparseHost memory = host;
-        for (int level = 1; level <= top; level++)
-        {
-            memory.Addresses[level] = frames[level] + (8 * ((address.Value >> (3 + (9 * level))) % 512));
-            memory.Words[level] = entries[level];
-        }
-
-        (SecondStageAccess access, ulong advanced) = AccessFor(kind);
-        Span<ulong> expected = stackalloc ulong[TopOfMost + 1];
-        entries.CopyTo(expected);
-        EptVerdict verdict = SdmEptRules.Judge(frames, expected, top, kind, controls, advanced);
-        NoNestedWalkObserver none = default;
-        bool allowed = EptWalker.TryTranslate(ref memory, state, address, access, ref none, out SecondStageResult result);
-
-        cases++;
-        bool alike = allowed == (verdict.Exit == SecondStageExitReason.None)
-            && (cases % watchedEvery != 0 || AsWatched(memory, entries, state, address, access, result));
-        alike &= result.Exit == verdict.Exit && result.Failure == verdict.Failure
-            && result.Level == verdict.Level && result.ReservedMask == verdict.Reserved && result.Qualification == verdict.Qualification
-            && (verdict.Failure == SecondStageFailure.EntryUnreachable
-                ? result.EntryAddress.Value == verdict.Address + (memory.Addresses[result.Level] & 0xfff) && result.Entry == 0
-                : result.EntryAddress.Value == memory.Addresses[result.Level] && result.Entry == (allowed ? expected : entries)[verdict.Level]);
-        for (int level = 1; level <= top; level++)
-        {
-            alike &= memory.Words[level] == expected[level];
-        }
-
-        if (allowed && alike)
-        {
-            int shift = 3 + (9 * verdict.Level);
-            alike = result.Hpa.Value == ((verdict.Address >> shift << shift) | (address.Value & ((1UL << shift) - 1)))
-                && result.PageShift == shift && result.Rights == verdict.Rights
-                && (int)result.EptMemoryType == (int)(expected[verdict.Level] >> 3 & 7) && result.IgnoresPat == ((expected[verdict.Level] & SdmEptRules.IPAT) != 0);
-        }
-
-        outcomes[verdict.Failure] = outcomes.GetValueOrDefault(verdict.Failure) + 1;
-        if (!alike && differences.Count < 5)
-        {
-            differences.Add($"{kind} {controls}: {string.Join(" ", entries.ToArray().Select(e => $"{e:x}"))}: expected {verdict}, got {result.Exit} {result.Failure} "
-                + $"level {result.Level} {result.Qualification:x} {result.ReservedMask:x} {result.Hpa} {result.Rights}, words {string.Join(" ", memory.Words.ToArray().Select(e => $"{e:x}"))}");
-        }
-    }
-
-    /// <summary>A walk that is watched takes no short cut: it ends alike, with the same flags set, and reports what it reads and sets.</summary>
-    private static bool AsWatched(
-        SparseHost memory, ReadOnlySpan<ulong> entries, in EptState state, Gpa address, SecondStageAccess access, in SecondStageResult unwatched)
-    {
-        Span<ulong> after = stackalloc ulong[TopOfMost + 1];
-        memory.Words.CopyTo(after);
-        entries[..(state.Levels + 1)].CopyTo(memory.Words);
-        Tally tally = new();
-        Watcher watcher = new(tally);
-        _ = EptWalker.TryTranslate(ref memory, state, address, access, ref watcher, out SecondStageResult watched);
-        int set = 0;
-        for (int level = 1; level <= state.Levels; level++)
-        {
-            set += after[level] != entries[level] ? 1 : 0;
-        }
-
-        int read = state.Levels - watched.Level + (watched.Failure == SecondStageFailure.EntryUnreachable ? 0 : 1);
-        bool rightBelow = watched.Failure is SecondStageFailure.NotReadable or SecondStageFailure.NotWritable
-            or SecondStageFailure.NotExecutable or SecondStageFailure.NotShadowStackPage;
-        return memory.Words.SequenceEqual(after) && tally.Sets == set && (rightBelow ? tally.Reads >= read : tally.Reads == read)
-            && watched.Exit == unwatched.Exit && watched.Failure == unwatched.Failure && watched.Level == unwatched.Level
-            && watched.Qualification == unwatched.Qualification && watched.ReservedMask == unwatched.ReservedMask
-            && watched.Entry == unwatched.Entry && watched.EntryAddress == unwatched.EntryAddress
-            && watched.Hpa == unwatched.Hpa && watched.Rights == unwatched.Rights && watched.PageShift == unwatched.PageShift;
-    }
-
-    private void Report(long moreThan)
-    {
-        TestContext.Out.WriteLine($"{cases} cases: {string.Join(", ", outcomes.OrderBy(o => o.Key).Select(o => $"{o.Key} {o.Value}"))}");
+        Dictionary<SecondStageFailure, long> outcomes = Enum.GetValues<SecondStageFailure>()
+            .ToDictionary(failure => failure, failure => benches.Sum(bench => bench.Outcomes(failure)));
+        long cases = benches.Sum(bench => bench.Cases);
+        TestContext.Out.WriteLine($"{cases} cases: {string.Join(", ", outcomes.Where(o => o.Value > 0).Select(o => $"{o.Key} {o.Value}"))}");
         using (Assert.EnterMultipleScope())
         {
-            Assert.That(differences, Is.Empty);
+            Assert.That(benches.SelectMany(bench => bench.Differences), Is.Empty);
             Assert.That(cases, Is.GreaterThan(moreThan));
-            Assert.That(outcomes.Keys, Is.SupersetOf(new[]
-            {
+            SecondStageFailure[] expected =
+            [
                 SecondStageFailure.None, SecondStageFailure.NotPresent, SecondStageFailure.NotReadable, SecondStageFailure.NotWritable,
                 SecondStageFailure.NotExecutable, SecondStageFailure.WritableWithoutRead, SecondStageFailure.ExecuteOnlyUnsupported,
-            }));
+            ];
+            Assert.That(expected.Where(failure => outcomes[failure] == 0), Is.Empty);
+        }
+    }
+
+    /// <summary>What one thread walks with, and what came of it.</summary>
+    private sealed class Bench(int watchedEvery)
+    {
+        private readonly SparseHost host = new(TopOfMost + 1);
+        private readonly long[] outcomes = new long[Enum.GetValues<SecondStageFailure>().Length];
+
+        public long Cases { get; private set; }
+
+        public List<string> Differences { get; } = [];
+
+        public long Outcomes(SecondStageFailure failure) => outcomes[(int)failure];
+
+        public void Try(ReadOnlySpan<ulong> entries, int top, ReadOnlySpan<int> choice)
+        {
+            EptAccess kind = (EptAccess)choice[0];
+            EptControls controls = new(choice[1] != 0, choice[2] != 0, choice[3] != 0, choice[4] != 0, choice[5] != 0, choice[6] != 0, PhysicalBits);
+            ulong capabilities = EptCapabilities.All.Raw;
+            capabilities &= controls.ExecuteOnly ? capabilities : ~EptCapabilities.ExecuteOnlyBit;
+            capabilities &= controls.Pages ? capabilities : ~(EptCapabilities.Page2MBit | EptCapabilities.Page1GBit);
+            capabilities &= controls.Advanced ? capabilities : ~EptCapabilities.AdvancedInformationBit;
+            EptState state = new(
+                EptPointer.To(new Hpa(frames[top]), top, controls.AccessedDirty, controls.ShadowStack), PhysicalBits, new EptCapabilities(capabilities), controls.ModeBased);
+            Gpa address = top == 5 ? gpa : gpaOf4Levels;
+            SparseHost memory = host;
+            for (int level = 1; level <= top; level++)
+            {
+                memory.Addresses[level] = frames[level] + (8 * ((address.Value >> (3 + (9 * level))) % 512));
+                memory.Words[level] = entries[level];
+            }
+
+            (SecondStageAccess access, ulong advanced) = AccessFor(kind);
+            Span<ulong> expected = stackalloc ulong[TopOfMost + 1];
+            entries.CopyTo(expected);
+            EptVerdict verdict = SdmEptRules.Judge(frames, expected, top, kind, controls, advanced);
+            NoNestedWalkObserver none = default;
+            bool allowed = EptWalker.TryTranslate(ref memory, state, address, access, ref none, out SecondStageResult result);
+
+            Cases++;
+            bool alike = allowed == (verdict.Exit == SecondStageExitReason.None)
+                && (Cases % watchedEvery != 0 || AsWatched(memory, entries, state, address, access, result));
+            alike &= result.Exit == verdict.Exit && result.Failure == verdict.Failure
+                && result.Level == verdict.Level && result.ReservedMask == verdict.Reserved && result.Qualification == verdict.Qualification
+                && (verdict.Failure == SecondStageFailure.EntryUnreachable
+                    ? result.EntryAddress.Value == verdict.Address + (memory.Addresses[result.Level] & 0xfff) && result.Entry == 0
+                    : result.EntryAddress.Value == memory.Addresses[result.Level] && result.Entry == (allowed ? expected : entries)[verdict.Level]);
+            for (int level = 1; level <= top; level++)
+            {
+                alike &= memory.Words[level] == expected[level];
+            }
+
+            if (allowed && alike)
+            {
+                int shift = 3 + (9 * verdict.Level);
+                alike = result.Hpa.Value == ((verdict.Address >> shift << shift) | (address.Value & ((1UL << shift) - 1)))
+                    && result.PageShift == shift && result.Rights == verdict.Rights
+                    && (int)result.EptMemoryType == (int)(expected[verdict.Level] >> 3 & 7) && result.IgnoresPat == ((expected[verdict.Level] & SdmEptRules.IPAT) != 0);
+            }
+
+            outcomes[(int)verdict.Failure]++;
+            if (!alike && Differences.Count < 5)
+            {
+                Differences.Add($"{kind} {controls}: {string.Join(" ", entries.ToArray().Select(e => $"{e:x}"))}: expected {verdict}, got {result.Exit} {result.Failure} "
+                    + $"level {result.Level} {result.Qualification:x} {result.ReservedMask:x} {result.Hpa} {result.Rights}, words {string.Join(" ", memory.Words.ToArray().Select(e => $"{e:x}"))}");
+            }
+        }
+
+        /// <summary>A walk that is watched takes no short cut: it ends alike, with the same flags set, and reports what it reads and sets.</summary>
+        private static bool AsWatched(
+            SparseHost memory, ReadOnlySpan<ulong> entries, in EptState state, Gpa address, SecondStageAccess access, in SecondStageResult unwatched)
+        {
+            Span<ulong> after = stackalloc ulong[TopOfMost + 1];
+            memory.Words.CopyTo(after);
+            entries[..(state.Levels + 1)].CopyTo(memory.Words);
+            Tally tally = new();
+            Watcher watcher = new(tally);
+            _ = EptWalker.TryTranslate(ref memory, state, address, access, ref watcher, out SecondStageResult watched);
+            int set = 0;
+            for (int level = 1; level <= state.Levels; level++)
+            {
+                set += after[level] != entries[level] ? 1 : 0;
+            }
+
+            int read = state.Levels - watched.Level + (watched.Failure == SecondStageFailure.EntryUnreachable ? 0 : 1);
+            bool rightBelow = watched.Failure is SecondStageFailure.NotReadable or SecondStageFailure.NotWritable
+                or SecondStageFailure.NotExecutable or SecondStageFailure.NotShadowStackPage;
+            return memory.Words.SequenceEqual(after) && tally.Sets == set && (rightBelow ? tally.Reads >= read : tally.Reads == read)
+                && watched.Exit == unwatched.Exit && watched.Failure == unwatched.Failure && watched.Level == unwatched.Level
+                && watched.Qualification == unwatched.Qualification && watched.ReservedMask == unwatched.ReservedMask
+                && watched.Entry == unwatched.Entry && watched.EntryAddress == unwatched.EntryAddress
+                && watched.Hpa == unwatched.Hpa && watched.Rights == unwatched.Rights && watched.PageShift == unwatched.PageShift;
         }
     }
 

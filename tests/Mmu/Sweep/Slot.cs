@@ -25,4 +25,13 @@ internal enum Slot
 
     /// <summary>The PDPTE register that <see cref="Gva"/> selects.</summary>
     Register,
+
+    /// <summary>The bits flipped in the second stage's entry for a table of the guest; which entry, <see cref="Second"/> tells.</summary>
+    SecondTable,
+
+    /// <summary>The bits flipped in the second stage's entry for the guest's page.</summary>
+    SecondPage,
+
+    /// <summary>The second stage: controls and what is flipped, as <see cref="NestedControls"/> has them; 0 is none.</summary>
+    Second,
 }

@@ -5,26 +5,22 @@ internal static class SweepProduct
 {
     private const int LeastParts = 512;
 
-    /// <summary>Shows every state once to one of the visitors, of which there is one a thread.</summary>
-    public static void Run<TVisitor>(Sweep sweep, Func<TVisitor> newVisitor)
+    /// <summary>Shows every state once to one of the visitors, of which there is one a processor.</summary>
+    /// <returns>The visitors.</returns>
+    public static IReadOnlyList<TVisitor> Run<TVisitor>(Sweep sweep, Func<TVisitor> newVisitor)
         where TVisitor : class, ISweepVisitor
     {
         List<int[]> parts = Parts(sweep, out int depth);
-        Parallel.ForEach(
-            parts,
-            newVisitor,
-            (part, _, visitor) =>
+        return SweepWorkers.Run(parts.Count, newVisitor, (visitor, part) =>
+        {
+            SweepWords words = sweep.Start;
+            for (int axis = 0; axis < depth; axis++)
             {
-                SweepWords words = sweep.Start;
-                for (int axis = 0; axis < depth; axis++)
-                {
-                    SweepWords.Flip(words, sweep.Axes[axis].Effect(part[axis]), out words);
-                }
+                SweepWords.Flip(words, sweep.Axes[axis].Effect(parts[part][axis]), out words);
+            }
 
-                Descend(sweep, visitor, depth, words, part);
-                return visitor;
-            },
-            _ => { });
+            Descend(sweep, visitor, depth, words, parts[part]);
+        });
     }
 
     private static void Descend<TVisitor>(Sweep sweep, TVisitor visitor, int axis, in SweepWords words, int[] choice)

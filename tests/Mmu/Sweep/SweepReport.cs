@@ -8,39 +8,22 @@ namespace Quadwalk.Tests;
 internal static class SweepReport
 {
     /// <summary>Every state.</summary>
-    public static void Product(Sweep sweep)
-    {
-        List<SweepCheck<RealWalker>> checks = [];
-        Run(sweep, checks, sweep.States, () => SweepProduct.Run(sweep, () => Add(sweep, checks)));
-    }
+    public static void Product(Sweep sweep) =>
+        Run(sweep, sweep.States, () => SweepProduct.Run(sweep, () => new SweepCheck<RealWalker>(sweep, SweepRules.Sdm)));
 
     /// <summary>Every two values together, and random states.</summary>
-    public static void PairsAndSample(Sweep sweep, SweepPairs pairs, int samples, ulong seed)
-    {
-        List<SweepCheck<RealWalker>> checks = [];
-        SweepCheck<RealWalker> check = Add(sweep, checks);
-        Run(sweep, checks, pairs.Rows.Count + samples, () =>
-        {
-            pairs.Run(check);
-            SweepSample.Run(sweep, check, samples, seed);
-        });
-    }
-
-    private static SweepCheck<RealWalker> Add(Sweep sweep, List<SweepCheck<RealWalker>> checks)
+    public static void PairsAndSample(Sweep sweep, SweepPairs pairs, int samples, ulong seed) => Run(sweep, pairs.Rows.Count + samples, () =>
     {
         SweepCheck<RealWalker> check = new(sweep, SweepRules.Sdm);
-        lock (checks)
-        {
-            checks.Add(check);
-        }
+        pairs.Run(check);
+        SweepSample.Run(sweep, check, samples, seed);
+        return [check];
+    });
 
-        return check;
-    }
-
-    private static void Run(Sweep sweep, List<SweepCheck<RealWalker>> checks, long expectedStates, Action run)
+    private static void Run(Sweep sweep, long expectedStates, Func<IReadOnlyList<SweepCheck<RealWalker>>> run)
     {
         long started = Stopwatch.GetTimestamp();
-        run();
+        IReadOnlyList<SweepCheck<RealWalker>> checks = run();
         double seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
         long states = checks.Sum(check => check.States), mismatches = checks.Sum(check => check.Mismatches);
         long walks = checks.Sum(check => check.Walks), translated = checks.Sum(check => check.Translated);
@@ -51,6 +34,7 @@ internal static class SweepReport
         {
             Assert.That(mismatches, Is.Zero, string.Join('\n', checks.SelectMany(check => check.Kept).Take(3)));
             Assert.That(states, Is.EqualTo(expectedStates));
+            Assert.That(checks, Has.Count.LessThanOrEqualTo(Environment.ProcessorCount));
             Assert.That(translated, Is.GreaterThan(0).And.LessThan(walks));
         }
     }

@@ -8,7 +8,7 @@ namespace Quadwalk.Tests;
 [InlineArray(Count)]
 internal struct SweepWords
 {
-    public const int Count = 16;
+    public const int Count = 20;
 
     // The access: AccessKind in bits 1:0.
     public const ulong WriteAccess = 1, FetchAccess = 2, UserAccess = 4, ImplicitAccess = 8, ShadowStackAccess = 16, TwiceAccess = 32;

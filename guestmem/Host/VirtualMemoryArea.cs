@@ -1,0 +1,47 @@
+using System.Globalization;
+
+namespace Quadwalk.GuestMemory;
+
+/// <summary>A range of a process's addresses with one set of rights and one backing (<c>struct vm_area_struct</c>).</summary>
+public sealed class VirtualMemoryArea
+{
+    internal VirtualMemoryArea(AddressSpace owner, Hva start, Hva end, VmFlags flags, VmBacking? backing, ulong offset)
+    {
+        Owner = owner;
+        Start = start;
+        End = end;
+        Flags = flags;
+        Backing = backing;
+        Offset = offset;
+    }
+
+    /// <summary>The process.</summary>
+    public AddressSpace Owner { get; }
+
+    /// <summary>The first address; a multiple of 4096.</summary>
+    public Hva Start { get; internal set; }
+
+    /// <summary>The first address after it.</summary>
+    public Hva End { get; internal set; }
+
+    /// <summary>What it allows and is.</summary>
+    public VmFlags Flags { get; internal set; }
+
+    /// <summary>What its pages come from; null: anonymous memory.</summary>
+    public VmBacking? Backing { get; }
+
+    /// <summary>Where in the backing it starts, in pages.</summary>
+    public ulong Offset { get; internal set; }
+
+    /// <summary>Private and writable: a write makes a copy (is_cow_mapping).</summary>
+    public bool IsCopyOnWrite => (Flags & (VmFlags.Shared | VmFlags.Write)) == VmFlags.Write;
+
+    /// <summary>Whether an address lies in it.</summary>
+    public bool Contains(Hva hva) => hva.Value >= Start.Value && hva.Value < End.Value;
+
+    /// <summary>The number of the page of the backing that an address shows.</summary>
+    public ulong PageOf(Hva hva) => Offset + ((hva.Value - Start.Value) >> PageSize.Shift4K);
+
+    /// <inheritdoc/>
+    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Start}..{End} {Flags} {Backing?.Name ?? "anonymous"}");
+}
