@@ -19,9 +19,6 @@ public enum InjectedFaults
     /// <summary>A change of a process's page tables does not call its notifiers.</summary>
     SkipNotifier = 1 << 3,
 
-    /// <summary>A frame is given back with the content of its last owner.</summary>
-    SkipClearing = 1 << 4,
-
     /// <summary>Frames leave the direct map without a flush.</summary>
-    SkipFlush = 1 << 5,
+    SkipFlush = 1 << 4,
 }

@@ -19,12 +19,6 @@ public enum KernelEventKind
 
     /// <summary>References of a frame that has none were counted, so that the last put frees what is a driver's.</summary>
     FreedForeignFrame,
-
-    /// <summary>Somebody read what is not there any more.</summary>
-    StaleRead,
-
-    /// <summary>A private page was found mapped, pinned or bounced.</summary>
-    PrivateExposed,
 }
 
 /// <summary>One complaint.</summary>
