@@ -13,30 +13,18 @@ public enum FollFlags
     /// <summary>FOLL_GET: take a reference.</summary>
     Get = 1 << 1,
 
-    /// <summary>FOLL_FORCE: as a debugger, past missing rights, in private mappings.</summary>
-    Force = 1 << 2,
-
     /// <summary>FOLL_NOWAIT: give up rather than wait.</summary>
-    NoWait = 1 << 3,
+    NoWait = 1 << 2,
 
     /// <summary>FOLL_HWPOISON: tell a lost page from a bad address.</summary>
-    HwPoison = 1 << 4,
+    HwPoison = 1 << 3,
 
     /// <summary>FOLL_PIN: the content is going to be used for long, or by a device: keep the page where it is.</summary>
-    Pin = 1 << 5,
-
-    /// <summary>FOLL_LONGTERM: for as long as the user likes; not from a file whose pages writeback cleans.</summary>
-    LongTerm = 1 << 6,
+    Pin = 1 << 4,
 
     /// <summary>FOLL_INTERRUPTIBLE: any signal ends it, not only a fatal one.</summary>
-    Interruptible = 1 << 7,
-
-    /// <summary>FOLL_UNLOCKABLE: the mmap lock may be dropped on the way.</summary>
-    Unlockable = 1 << 8,
+    Interruptible = 1 << 5,
 
     /// <summary>FOLL_FAST_ONLY: without the mmap lock, or not at all.</summary>
-    FastOnly = 1 << 9,
-
-    /// <summary>FOLL_HONOR_NUMA_FAULT: pages marked for a NUMA hint count as missing.</summary>
-    HonorNumaFault = 1 << 10,
+    FastOnly = 1 << 6,
 }

@@ -52,7 +52,7 @@ public sealed class GupOperation : HostOperation<GupResult>
     protected internal override IEnumerable<Step> Steps()
     {
         int done = 0;
-        while (done < frames.Length && (flags & FollFlags.Force) == 0)
+        while (done < frames.Length)
         {
             Hva hva = At(done);
             yield return Step.Do("gup fast: read the entry", mm.TableBit);

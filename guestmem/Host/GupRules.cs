@@ -24,7 +24,7 @@ internal static class GupRules
     /// <summary>Whether the slow way may take the page of an entry without a fault; the range was asked before.</summary>
     public static bool SlowAllows(HostKernel kernel, HostPte entry, FollFlags flags)
     {
-        if (!entry.IsPresent || ((flags & FollFlags.Write) != 0 && !entry.IsWritable && (flags & FollFlags.Force) == 0))
+        if (!entry.IsPresent || ((flags & FollFlags.Write) != 0 && !entry.IsWritable))
         {
             return false;
         }
@@ -45,14 +45,8 @@ internal static class GupRules
             return Errno.EFAULT;
         }
 
-        bool force = (flags & FollFlags.Force) != 0;
-        bool write = (flags & FollFlags.Write) != 0;
-        if (write && (area.Flags & VmFlags.Write) == 0 && (!force || (area.Flags & VmFlags.Shared) != 0))
-        {
-            return Errno.EFAULT;
-        }
-
-        return !write && (area.Flags & VmFlags.Read) == 0 && !force ? Errno.EFAULT : Errno.None;
+        VmFlags needed = (flags & FollFlags.Write) != 0 ? VmFlags.Write : VmFlags.Read;
+        return (area.Flags & needed) == 0 ? Errno.EFAULT : Errno.None;
     }
 
     /// <summary>vm_fault_to_errno.</summary>

@@ -53,9 +53,6 @@ public readonly record struct HostPte(ulong Raw)
     /// <summary>Not for struct page.</summary>
     public bool IsSpecial => (Raw & SpecialBit) != 0;
 
-    /// <summary>A.</summary>
-    public bool IsAccessed => (Raw & AccessedBit) != 0;
-
     /// <summary>D.</summary>
     public bool IsDirty => (Raw & DirtyBit) != 0;
 
@@ -104,12 +101,6 @@ public readonly record struct HostPte(ulong Raw)
 
     /// <summary>The same with R/W and D.</summary>
     public HostPte MadeWritable => new(Raw | WriteBit | DirtyBit);
-
-    /// <summary>The same without A.</summary>
-    public HostPte MadeOld => new(Raw & ~AccessedBit);
-
-    /// <summary>The same without D and R/W: what writeback leaves.</summary>
-    public HostPte Cleaned => new(Raw & ~(WriteBit | DirtyBit));
 
     /// <inheritdoc/>
     public override string ToString() => $"0x{Raw:x16}";

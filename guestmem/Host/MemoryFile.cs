@@ -37,9 +37,6 @@ public class MemoryFile : VmBacking
     /// <summary>The bit by which steps say that they read or change its page cache.</summary>
     public ulong CacheBit { get; }
 
-    /// <summary>How many pages are in its page cache.</summary>
-    public int CachedPages => pages.Count << Order;
-
     /// <summary>The ranges of addresses that show it.</summary>
     protected internal IReadOnlyList<VirtualMemoryArea> Areas => areas;
 

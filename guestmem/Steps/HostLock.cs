@@ -26,9 +26,6 @@ public sealed class HostLock
     /// <summary>Its bit among what steps read and change.</summary>
     public ulong Bit { get; }
 
-    /// <summary>Held by one, or by any number of readers.</summary>
-    public bool IsHeld => held || readers > 0;
-
     /// <summary>Held by one alone.</summary>
     public bool IsHeldAlone => held;
 

@@ -340,6 +340,21 @@ public sealed class FollowPfnRows
     }
 
     [Test]
+    public void Row28_An_entry_of_a_lost_page_is_told_as_such_to_those_who_ask()
+    {
+        using VmCase vm = new();
+        vm.Host.Touch(HostCase.Page(0));
+        vm.Host.Process.Tables.Replace(HostCase.Page(0), 1, HostPte.Poison(vm.Host.FrameAt(HostCase.Page(0))));
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(vm.Host.Touch(HostCase.Page(0)), Is.EqualTo(VmFault.HwPoison));
+            Assert.That(vm.Host.Gup(HostCase.Page(0), FollFlags.Get | FollFlags.HwPoison).Result.Error, Is.EqualTo(Errno.EHWPOISON));
+            Assert.That(vm.Resolve(0, new FollowPfn(FollFlags.None)).Result, Is.EqualTo(PfnResult.HwPoison));
+        }
+    }
+
+    [Test]
     public void Row29_Every_outcome_of_the_look_up_has_its_code()
     {
         using VmCase vm = new();
