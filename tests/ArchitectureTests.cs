@@ -22,7 +22,7 @@ public sealed class ArchitectureTests
     [
         new TestCaseData(GuestMemoryPath, Array.Empty<string>()).SetArgDisplayNames(GuestMemoryName),
         new TestCaseData(MmuPath, new[] { GuestMemoryName }).SetArgDisplayNames(MmuName),
-        new TestCaseData(EmulationPath, new[] { GuestMemoryName, MmuName, "Iced" }).SetArgDisplayNames(EmulationName),
+        new TestCaseData(EmulationPath, new[] { GuestMemoryName, MmuName, UnicornName, "Iced" }).SetArgDisplayNames(EmulationName),
         new TestCaseData(UnicornPath, Array.Empty<string>()).SetArgDisplayNames(UnicornName),
     ];
 

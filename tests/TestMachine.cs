@@ -48,9 +48,15 @@ internal sealed class TestMachine : IDisposable
 
     private readonly Machine machine;
 
-    public TestMachine(CpuFeatures? features = null, TlbMode tlb = TlbMode.Fast)
+    public TestMachine(
+        CpuFeatures? features = null, TlbMode tlb = TlbMode.Fast, Func<Memslots, IGuestMemoryAccess>? access = null, bool decodeAssist = false)
+        : this(new MachineOptions { Features = features ?? new CpuFeatures(), Tlb = tlb, MemoryAccess = access, DecodeAssist = decodeAssist })
     {
-        machine = new Machine(new MachineOptions { RamBytes = 8 << 20, Features = features ?? new CpuFeatures(), Tlb = tlb });
+    }
+
+    public TestMachine(MachineOptions options)
+    {
+        machine = new Machine(options with { RamBytes = 8 << 20 });
         PageTables = new PageTableBuilder(machine.Access, new Gpa(Tables), 0x8_0000);
         Map(0, UserCode, PageRights.Write);
         Map(UserCode, Handlers, PageRights.Write | PageRights.User);

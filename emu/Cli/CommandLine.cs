@@ -65,10 +65,12 @@ internal static class CommandLine
         DocumentedHelp help = new();
         RootOptions.Attach(root, help);
         root.Add(RunCommand.Create(host, help, out linux));
+        root.Add(DiffCommand.Create(host, output, help));
         root.Add(TraceCommand.Create(host, help));
         root.Add(PageCommand.Create(host, help));
         root.Add(MemCommand.Create(host, help));
         root.Add(TlbCommand.Create(host, output, help));
+        root.Add(LabCommand.Create(host, help));
         root.Add(InfoCommand.Create(output, help));
         help.Document(
             root,

@@ -17,23 +17,7 @@ internal static class GuestReport
     {
         using GuestSession session = GuestSession.Open(image);
         T arguments = prepare(session);
-        if (options.Output is not { } path)
-        {
-            using OutputStream standard = new(host.Output);
-            return Write(host, session, options, arguments, write, standard);
-        }
-
-        try
-        {
-            using TraceFile file = TraceFile.Create(path);
-            int code = Write(host, session, options, arguments, write, file.Stream);
-            file.Complete();
-            return code;
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException { ParamName: "path" })
-        {
-            throw new CommandException(ExitCode.Output, $"--output {path}: it cannot be written: {e.Message.ReplaceLineEndings(" ")}");
-        }
+        return ReportTarget.Write(host, options.Output, target => Write(host, session, options, arguments, write, target));
     }
 
     private static int Write<T>(

@@ -88,8 +88,12 @@ internal sealed class GuestSession : IDisposable
             Kind = options.Kind,
             Processors = options.Processors,
             Tlb = options.Tlb,
+            Engine = options.Engine.Kind,
+            UnicornPath = options.Engine.UnicornPath,
+            Tolerated = options.Engine.Tolerated,
         };
         RequireAddressable(machineOptions);
+        options.Engine.Require(options.Tlb);
         return machineOptions;
     }
 

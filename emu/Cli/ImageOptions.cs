@@ -33,6 +33,9 @@ internal sealed record ImageOptions
     /// <summary>How faithful the TLB is.</summary>
     public TlbMode Tlb { get; init; }
 
+    /// <summary>What executes instructions.</summary>
+    public EngineChoice Engine { get; init; } = new();
+
     /// <summary>The ring to start in, or null for the image's own.</summary>
     public int? Ring { get; init; }
 

@@ -39,6 +39,8 @@ internal static class InfoCommand
             ("host memory", string.Create(CultureInfo.InvariantCulture, $"{host.MemoryBytes >> 20} MiB in pages of {host.PageSize} bytes")),
             ("memfd", YesNo(host.Memfd)),
             ("memfd_secret", YesNo(host.MemfdSecret)),
+            ("poisoned pages", YesNo(host.PoisonedPages)),
+            ("nofault copy", host.NofaultCopy switch { NofaultMechanism.Stub => "by stubs", NofaultMechanism.SystemCall => "by system calls", _ => "no" }),
             ("engines", "interpreter"),
             ("access paths", string.Join(' ', MemoryPaths.Names)),
             ("guest processor", string.Create(CultureInfo.InvariantCulture, $"{guest.Model}, MAXPHYADDR {guest.PhysicalAddressBits}, 1 GiB pages {YesNo(guest.Page1G)}")),

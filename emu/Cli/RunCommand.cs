@@ -23,10 +23,11 @@ internal static class RunCommand
         command.Add(limit);
         command.Add(stats);
         command.Add(tlb);
+        EngineArguments engine = new(command);
         LinuxArguments linuxArguments = linux = new(command);
         command.SetAction(result => Execute(host, new RunOptions
         {
-            Image = image.Read(result) with { Tlb = result.GetValue(tlb) },
+            Image = image.Read(result) with { Tlb = result.GetValue(tlb), Engine = engine.Read(result) },
             Limit = result.GetValue(limit),
             Stats = result.GetValue(stats),
             Linux = linuxArguments.Read(result),
@@ -37,6 +38,7 @@ internal static class RunCommand
             "quadwalk run --limit 10M --stats samples/guests/primes.elf",
             "quadwalk run --cpu v3,-avx2 samples/guests/hello.elf",
             "quadwalk run --tlb strict samples/guests/pager.elf",
+            "quadwalk run --engine unicorn samples/guests/hello.elf",
             "quadwalk run --machine pc --smp 2 --append \"--quick\" kernel.elf",
             "quadwalk run --load-at 0x100000 samples/guests/flat.bin",
             "quadwalk run --personality linux --allow README.md /usr/bin/busybox sha256sum README.md");

@@ -6,7 +6,10 @@ public sealed class CpuCounters
     /// <summary>Instructions retired.</summary>
     public ulong Instructions { get; internal set; }
 
-    /// <summary>Ticks of the processor's clock that it spent halted.</summary>
+    /// <summary>Those of them that Unicorn executed.</summary>
+    public ulong UnicornInstructions { get; internal set; }
+
+    /// <summary>Ticks of the processor's clock that it spent halted, or waiting for a device that asked for a retry.</summary>
     public ulong HaltedTicks { get; internal set; }
 
     /// <summary>Data accesses of instructions, each looked up in the TLB.</summary>
@@ -23,6 +26,9 @@ public sealed class CpuCounters
 
     /// <summary>Exits for a guest-physical address in no memslot.</summary>
     public ulong MmioExits { get; internal set; }
+
+    /// <summary>Instructions that the hypervisor could not emulate, each time it tried: see <see cref="EmulationFailure"/>.</summary>
+    public ulong EmulationFailures { get; internal set; }
 
     /// <summary>Exceptions delivered to the guest.</summary>
     public ulong Exceptions { get; internal set; }

@@ -29,6 +29,20 @@ public sealed unsafe partial class Vcpu
     /// <summary>Whether an NMI is being handled, until IRET: a further one waits.</summary>
     public bool IsNmiBlocked { get; set; }
 
+    /// <summary>
+    /// Whether <see cref="PendingFault"/> waits to be delivered before the next instruction: the #UD of one that could not be fetched for emulation
+    /// at CPL 0, for which the machine stopped with <see cref="StopReason.EmulationFailed"/>.
+    /// </summary>
+    public bool HasQueuedFault { get; private set; }
+
+    /// <summary>What kept the last instruction that exited from being emulated; null: nothing did.</summary>
+    public EmulationFailure? EmulationFailure => Hypervisor.Failure;
+
+    /// <summary>Forgets the fault that waits: the instruction is tried again instead. For who has brought its bytes within reach.</summary>
+    public void DropQueuedFault() => HasQueuedFault = false;
+
+    internal void QueueFault() => HasQueuedFault = true;
+
     /// <summary>The debug registers at work.</summary>
     internal DebugUnit Debug { get; }
 

@@ -38,6 +38,8 @@ public sealed unsafe partial class Vcpu
 
     private void Initialize(ulong cr0)
     {
+        DropQueuedFault();
+        Hypervisor.Forget();
         state->Gpr = default;
         state->Gpr[GeneralRegister.Rdx] = Cpuid.Signature;
         state->Rip = ResetVector;

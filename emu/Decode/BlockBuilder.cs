@@ -88,7 +88,8 @@ internal unsafe struct BlockBuilder(Block* block, Block* nowhere, BlockMode mode
         && instruction.NearBranchTarget <= limit
         && ((instruction.NearBranchTarget + block->CodeBase) ^ (block->Rip + block->CodeBase)) >> PageSize.Shift4K == 0;
 
-    private static int AccessesOf(in Instruction instruction, InstructionInfoFactory infoFactory)
+    /// <summary>The data accesses of an instruction that are counted.</summary>
+    public static int AccessesOf(in Instruction instruction, InstructionInfoFactory infoFactory)
     {
         if (instruction.HasRepPrefix || instruction.HasRepnePrefix)
         {

@@ -18,6 +18,12 @@ internal enum BlockExit
     /// <summary>The instruction at RIP touches a guest-physical address in no memslot.</summary>
     Mmio,
 
+    /// <summary>The instruction at RIP was emulated up to a device that asks for a retry.</summary>
+    Retry,
+
+    /// <summary>The instruction at RIP cannot be emulated as things are: see <see cref="EmulationFailure"/>.</summary>
+    Refused,
+
     /// <summary>HLT was executed.</summary>
     Halt,
 

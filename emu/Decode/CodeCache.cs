@@ -65,13 +65,17 @@ internal sealed unsafe class CodeCache : IDisposable
         return (block->SecondFrame != Block.NoFrame && Enlist(block->SecondFrame, block, 1)) | first;
     }
 
-    /// <summary>Whether decoded code came from the frame of a host address.</summary>
-    public bool HoldsCode(ulong host) => frames.ContainsKey(host & ~PageSize.Mask4K);
+    /// <summary>The code of an engine that has a translator of its own; null where there is none.</summary>
+    public TranslatedFrames? Translated { get; set; }
+
+    /// <summary>Whether decoded or translated code came from the frame of a host address.</summary>
+    public bool HoldsCode(ulong host) => frames.ContainsKey(host & ~PageSize.Mask4K) || (Translated is not null && Translated.HoldsCode(host));
 
     /// <summary>To be told of each write to guest memory, which lies in one page: drops the blocks that it overwrote.</summary>
     public void Written(ulong host, int length)
     {
         ulong frame = host & ~PageSize.Mask4K;
+        Translated?.Written(host, length);
         if (length == 0 || !frames.TryGetValue(frame, out FrameRecord? record))
         {
             return;

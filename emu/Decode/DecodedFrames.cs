@@ -42,6 +42,7 @@ internal sealed class DecodedFrames
         foreach (Vcpu processor in processors)
         {
             processor.Tlb.WithholdWrites(frame);
+            processor.Code.Translated?.Withhold(frame.Value);
         }
     }
 }

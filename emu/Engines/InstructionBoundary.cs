@@ -45,6 +45,14 @@ internal sealed unsafe class InstructionBoundary(Vcpu vcpu)
 
     private bool HasNmi => vcpu.IsNmiPending && !vcpu.IsNmiBlocked;
 
+    /// <summary>Lets the clock and what it drives go on while an instruction waits for a device: it is no boundary, and takes no event.</summary>
+    public void PassTime()
+    {
+        vcpu.SynchronizeClock();
+        vcpu.ScheduleNextEvent();
+        CallWhenDue();
+    }
+
     /// <summary>Finds the event that is next, or makes ready for an instruction.</summary>
     public BoundaryOutcome Attend()
     {
@@ -53,12 +61,7 @@ internal sealed unsafe class InstructionBoundary(Vcpu vcpu)
         vcpu.TakeRequests();
         vcpu.ClearAttention();
         vcpu.ScheduleNextEvent();
-        if (vcpu.Time >= vcpu.NextEvent)
-        {
-            vcpu.NextEvent = ulong.MaxValue;
-            vcpu.EventDue?.Invoke(vcpu.Time);
-        }
-
+        CallWhenDue();
         if (vcpu.IsWaitingForStartup)
         {
             return BoundaryOutcome.Asleep;
@@ -89,6 +92,15 @@ internal sealed unsafe class InstructionBoundary(Vcpu vcpu)
     /// <summary>Whether something can end a halt: an event that waits, or one whose time is known.</summary>
     public bool CanWake() =>
         vcpu.Debug.Pending != 0 || HasNmi || HasInterrupt || ((cpu->SystemFlags & Rflags.IF) != 0 && vcpu.NextEvent != ulong.MaxValue);
+
+    private void CallWhenDue()
+    {
+        if (vcpu.Time >= vcpu.NextEvent)
+        {
+            vcpu.NextEvent = ulong.MaxValue;
+            vcpu.EventDue?.Invoke(vcpu.Time);
+        }
+    }
 
     private bool TryTakeEvent()
     {

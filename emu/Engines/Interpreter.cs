@@ -12,6 +12,9 @@ internal enum RunOutcome
     /// <summary>HLT was executed.</summary>
     Halted,
 
+    /// <summary>An instruction could not be emulated: see <see cref="Vcpu.EmulationFailure"/>.</summary>
+    EmulationFailed,
+
     /// <summary>A triple fault: shutdown.</summary>
     TripleFault,
 
@@ -23,7 +26,7 @@ internal enum RunOutcome
 /// The reference engine: runs chains of decoded operations and deals with what ends them. Policy <typeparamref name="TTrace"/> turns on
 /// the instruction-by-instruction loop with its hooks; without it no trace of tracing remains in the code.
 /// </summary>
-internal sealed unsafe class Interpreter<TTrace>(Vcpu vcpu, ExceptionDelivery exceptions, MmioEmulator emulator, TTrace trace)
+internal sealed unsafe class Interpreter<TTrace>(Vcpu vcpu, ExceptionDelivery exceptions, MmioEmulator emulator, TTrace trace, UnicornProcessor? unicorn = null)
     where TTrace : struct, ITracePolicy
 {
     /// <summary>The most instructions between two looks at requests to stop; it also bounds how deep handlers nest where the JIT makes no tail calls.</summary>
@@ -38,6 +41,9 @@ internal sealed unsafe class Interpreter<TTrace>(Vcpu vcpu, ExceptionDelivery ex
     private ulong retired;
     private int fruitless;
 
+    /// <summary>Whether <see cref="Run"/> comes back as soon as anything was retired, with <see cref="RunOutcome.Limit"/>.</summary>
+    public bool ComesBackSoon { get; set; }
+
     /// <summary>
     /// Runs up to <paramref name="limit"/> instructions. A guest whose exceptions only ever raise further ones retires nothing: from the
     /// <see cref="Storm"/>th in a row on, each counts as an instruction, so that the limit still holds; and so does each leap of a halted
@@ -48,18 +54,35 @@ internal sealed unsafe class Interpreter<TTrace>(Vcpu vcpu, ExceptionDelivery ex
         CpuState* cpu = vcpu.StatePointer;
         end = SaturatingAdd(vcpu.Counters.Instructions, limit);
         retired = vcpu.Counters.Instructions;
+        ulong begin = retired;
         fruitless = 0;
         cpu->Current = null;
         while (!vcpu.StopRequested)
         {
             ulong left = end - vcpu.Counters.Instructions;
-            if (left == 0 || vcpu.Time >= vcpu.TurnEnd)
+            if (left == 0 || vcpu.Time >= vcpu.TurnEnd || (ComesBackSoon && vcpu.Counters.Instructions != begin))
             {
                 return RunOutcome.Limit;
             }
 
+            if (vcpu.HasQueuedFault)
+            {
+                vcpu.DropQueuedFault();
+                if (!Deliver())
+                {
+                    return RunOutcome.TripleFault;
+                }
+
+                continue;
+            }
+
             bool one = TTrace.Enabled || vcpu.Tlb.Mode == Mmu.TlbMode.Strict;
-            if (boundary.IsQuiet)
+            bool resumes = vcpu.Hypervisor.IsSuspended;
+            if (resumes)
+            {
+                boundary.PassTime();
+            }
+            else if (boundary.IsQuiet)
             {
                 cpu->SystemFlags &= ~Rflags.RF;
             }
@@ -84,11 +107,41 @@ internal sealed unsafe class Interpreter<TTrace>(Vcpu vcpu, ExceptionDelivery ex
                 }
             }
 
-            BlockExit exit = RunSlice(cpu, one ? 1 : (int)Math.Min(Math.Min(left, Slice), UntilNextEvent()), one, out bool branched);
+            bool branched = false, unfetched = false;
+            BlockExit exit = BlockExit.Branch;
+            if (resumes)
+            {
+                exit = BlockExit.Mmio;
+            }
+            else if (one || !RunUnicorn(left))
+            {
+                ulong most = unicorn is { Owed: not 0 } ? Math.Min(unicorn.Owed, left) : left;
+                ulong before = vcpu.Counters.Instructions;
+                exit = RunSlice(cpu, one ? 1 : (int)Math.Min(Math.Min(most, Slice), UntilNextEvent()), one, out branched);
+                unicorn?.Interpreted(vcpu.Counters.Instructions - before);
+            }
+            else
+            {
+                branched = true;
+            }
+
             if (exit == BlockExit.Mmio)
             {
                 vcpu.Debug.Begin();
                 exit = Emulate();
+                unfetched = vcpu.Hypervisor.Failure is { Kind: EmulationFailureKind.Fetch };
+            }
+
+            if (exit == BlockExit.Retry)
+            {
+                vcpu.Counters.HaltedTicks++;
+                end--;
+                continue;
+            }
+
+            if (exit == BlockExit.Refused)
+            {
+                return RunOutcome.EmulationFailed;
             }
 
             vcpu.FollowsStackLoad = false;
@@ -96,6 +149,12 @@ internal sealed unsafe class Interpreter<TTrace>(Vcpu vcpu, ExceptionDelivery ex
             if (exit == BlockExit.Fault)
             {
                 vcpu.Debug.Abandon();
+                if (unfetched && vcpu.State.Cpl == 0)
+                {
+                    vcpu.QueueFault();
+                    return RunOutcome.EmulationFailed;
+                }
+
                 if (!Deliver())
                 {
                     return RunOutcome.TripleFault;
@@ -122,6 +181,10 @@ internal sealed unsafe class Interpreter<TTrace>(Vcpu vcpu, ExceptionDelivery ex
 
         return RunOutcome.Requested;
     }
+
+    /// <summary>Lets Unicorn run where it may; false where an instruction is the interpreter's.</summary>
+    private bool RunUnicorn(ulong left) =>
+        unicorn is { Owed: 0, CanRun: true } && unicorn.Run(Math.Min(left, UntilNextEvent())) != 0;
 
     private ulong UntilNextEvent()
     {
@@ -189,8 +252,13 @@ internal sealed unsafe class Interpreter<TTrace>(Vcpu vcpu, ExceptionDelivery ex
 
     private BlockExit Emulate()
     {
+        if (TTrace.Enabled && vcpu.Hypervisor.IsSuspended)
+        {
+            vcpu.Record.Clear();
+        }
+
         BlockExit exit = emulator.Emulate();
-        if (TTrace.Enabled)
+        if (TTrace.Enabled && exit is not (BlockExit.Retry or BlockExit.Refused))
         {
             trace.AfterEmulation(vcpu, exit);
         }

@@ -267,6 +267,31 @@ internal sealed unsafe class ProcessorMemory : IDisposable
         return result;
     }
 
+    /// <summary>
+    /// Resolves an access of the current privilege for an engine that keeps translations of its own; false with a fault or an MMIO exit recorded.
+    /// What <paramref name="page"/> allows holds until the TLB's epoch, the privilege or the protection keys change.
+    /// </summary>
+    public bool TryResolve(ulong gva, AccessKind kind, out ResolvedPage page)
+    {
+        WalkAccess access = new(kind, vcpu.State.Cpl == 3);
+        ref readonly PagingState paging = ref vcpu.Paging;
+        page = default;
+        if (!TryTranslate(gva, access, paging, vcpu.CurrentContext, out WalkResult walk))
+        {
+            return false;
+        }
+
+        byte* host = Host(walk, access, out bool writablePage);
+        if (host == null)
+        {
+            return false;
+        }
+
+        bool keeps = !MeansTwoAddresses(gva);
+        page = new ResolvedPage(walk.Gpa, (ulong)host, Rights(walk, paging, access, (ulong)host, writablePage), keeps);
+        return true;
+    }
+
     private byte* Miss(ulong gva, WalkAccess access)
     {
         ref readonly PagingState paging = ref vcpu.Paging;
@@ -282,14 +307,21 @@ internal sealed unsafe class ProcessorMemory : IDisposable
         }
 
         Hva frame = new((ulong)host & ~PageSize.Mask4K);
-        bool writable = writablePage && (walk.Rights & PageRights.Dirty) != 0 && !vcpu.Frames.HoldCode(frame.Value)
-            && Allows(walk, paging, access with { Kind = AccessKind.Write });
-        bool readable = access.Kind != AccessKind.Execute
-            || Allows(walk, paging, access with { Kind = AccessKind.Read });
+        (bool readable, bool writable) = Rights(walk, paging, access, frame.Value, writablePage);
         bool fetchable = access.Kind == AccessKind.Execute;
         Gva linear = paging.Untag(new Gva(gva), access);
         vcpu.Tlb.Fill(vcpu.CurrentContext, new Gva(gva), linear, frame, walk, readable, writable, fetchable);
         return host;
+    }
+
+    /// <summary>What a translation that was found for one access allows beside it.</summary>
+    private (bool Readable, bool Writable) Rights(in WalkResult walk, in PagingState paging, WalkAccess access, ulong frame, bool writablePage)
+    {
+        bool writable = writablePage && (walk.Rights & PageRights.Dirty) != 0 && !vcpu.Frames.HoldCode(frame)
+            && Allows(walk, paging, access with { Kind = AccessKind.Write });
+        bool readable = access.Kind != AccessKind.Execute
+            || Allows(walk, paging, access with { Kind = AccessKind.Read });
+        return (readable, writable);
     }
 
     /// <summary>

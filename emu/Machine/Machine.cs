@@ -1,4 +1,6 @@
 using Quadwalk.GuestMemory;
+using Quadwalk.Mmu;
+using Unicorn.Net;
 
 namespace Quadwalk.Emulation;
 
@@ -12,8 +14,10 @@ public sealed class Machine : IDisposable
     private const ushort ConsolePort = 0x3f8;
 
     private readonly HostMemory memory;
+    private readonly UserspaceMapping own;
     private readonly MmioEmulator[] emulators;
     private readonly ExceptionDelivery[] exceptions;
+    private readonly UnicornProcessor?[] unicorns;
     private readonly Interpreter<NoTrace>[] engines;
     private readonly ProcessorTurns? turns;
     private readonly ConsoleSink console;
@@ -24,20 +28,24 @@ public sealed class Machine : IDisposable
     /// <summary>Makes a machine in its reset state; load an image to give it something to do.</summary>
     /// <exception cref="ArgumentException">An option is out of range.</exception>
     /// <exception cref="HostMemoryException">The host does not have the memory.</exception>
+    /// <exception cref="UnicornLibraryException">The engine is Unicorn, and there is no libunicorn that will do.</exception>
     public Machine(MachineOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
         Options = options;
         memory = HostMemory.Create(options.RamBytes, options.HostMemory);
         AddRam(options.RamBytes);
-        Access = MemoryPaths.Create(options.MemoryPath, Slots);
+        Access = options.MemoryAccess?.Invoke(Slots) ?? MemoryPaths.Create(options.MemoryPath, Slots);
+        own = new UserspaceMapping(Slots);
         console = new ConsoleSink(options.Console ?? Stream.Null, options.FlushLines);
         RequireProcessors(options);
+        RequireEngine(options);
         SecondStage = new MachineSecondStage(Slots, options.Features.PhysicalAddressBits, memory);
         Cpus = MakeProcessors(options);
-        emulators = [.. Cpus.Select(cpu => new MmioEmulator(cpu))];
+        emulators = [.. Cpus.Select(cpu => new MmioEmulator(cpu, options.DecodeAssist))];
         exceptions = [.. Cpus.Select(cpu => new ExceptionDelivery(cpu))];
-        engines = [.. Cpus.Select((cpu, i) => new Interpreter<NoTrace>(cpu, exceptions[i], emulators[i], default))];
+        unicorns = MakeUnicorns(options);
+        engines = [.. Cpus.Select((cpu, i) => new Interpreter<NoTrace>(cpu, exceptions[i], emulators[i], default, unicorns[i]))];
         exit = new ExitPort(_ => RequestStop());
         Uart = new Uart16550(console);
         Ports.Attach(ConsolePort, Uart);
@@ -95,7 +103,7 @@ public sealed class Machine : IDisposable
     /// <exception cref="ArgumentException">The range is not all RAM.</exception>
     public void WriteMemory(Gpa gpa, ReadOnlySpan<byte> bytes)
     {
-        GuestAccessStatus status = Access.Write(gpa, bytes);
+        GuestAccessStatus status = own.Write(gpa, bytes);
         if (status != GuestAccessStatus.Success)
         {
             throw new ArgumentException($"{bytes.Length} bytes at guest-physical {gpa}: {status}", nameof(gpa));
@@ -108,7 +116,7 @@ public sealed class Machine : IDisposable
     /// <exception cref="ArgumentException">The range is not all memory.</exception>
     public void ReadMemory(Gpa gpa, Span<byte> bytes)
     {
-        GuestAccessStatus status = Access.Read(gpa, bytes);
+        GuestAccessStatus status = own.Read(gpa, bytes);
         if (status != GuestAccessStatus.Success)
         {
             throw new ArgumentException($"{bytes.Length} bytes at guest-physical {gpa}: {status}", nameof(gpa));
@@ -120,6 +128,20 @@ public sealed class Machine : IDisposable
     {
         stopped = 0;
         return Report(turns is null ? engines[0].Run(limit) : turns.Run(limit, out stopped));
+    }
+
+    /// <summary>Runs on the interpreter alone, whatever the machine's engine, as <see cref="Run"/> does; for a <see cref="MachineKind.Bare"/> machine.</summary>
+    /// <param name="limit">The most instructions.</param>
+    /// <exception cref="InvalidOperationException">It is another kind of machine.</exception>
+    public StopReport RunInterpreted(ulong limit = ulong.MaxValue)
+    {
+        if (turns is not null)
+        {
+            throw new InvalidOperationException("the processors of this machine run in turns, each on its engine");
+        }
+
+        stopped = 0;
+        return Report(unicorns[0] is null ? engines[0].Run(limit) : new Interpreter<NoTrace>(Cpu, exceptions[0], emulators[0], default).Run(limit));
     }
 
     /// <summary>Makes <see cref="Run"/> come back soon; safe from any thread.</summary>
@@ -135,6 +157,11 @@ public sealed class Machine : IDisposable
     public void Dispose()
     {
         console.Flush();
+        foreach (UnicornProcessor? unicorn in unicorns)
+        {
+            unicorn?.Dispose();
+        }
+
         foreach (MmioEmulator emulator in emulators)
         {
             emulator.Dispose();
@@ -152,6 +179,12 @@ public sealed class Machine : IDisposable
     /// <summary>The way exceptions take to their handlers.</summary>
     internal ExceptionDelivery Exceptions => exceptions[0];
 
+    /// <summary>The engine of the bootstrap processor.</summary>
+    internal Interpreter<NoTrace> Engine => engines[0];
+
+    /// <summary>Its Unicorn; null with another engine.</summary>
+    internal UnicornProcessor? Unicorn => unicorns[0];
+
     /// <summary>An engine for this machine that reports to a tracer.</summary>
     internal Interpreter<TTrace> Tracing<TTrace>(TTrace trace)
         where TTrace : struct, ITracePolicy => new(Cpu, exceptions[0], emulators[0], trace);
@@ -166,6 +199,8 @@ public sealed class Machine : IDisposable
                 return new StopReport(StopReason.Limit);
             case RunOutcome.TripleFault:
                 return new StopReport(StopReason.TripleFault, Message: exceptions[stopped].LastReport?.ToString());
+            case RunOutcome.EmulationFailed:
+                return Report(Cpus[stopped].EmulationFailure!);
             case RunOutcome.Unsupported:
                 string? reason = Cpus[stopped].UnsupportedReason;
                 ClearStopRequests();
@@ -186,6 +221,16 @@ public sealed class Machine : IDisposable
         }
     }
 
+    private static StopReport Report(EmulationFailure failure) => new(
+        failure.Kind switch
+        {
+            EmulationFailureKind.Fetch => StopReason.EmulationFailed,
+            EmulationFailureKind.Memory => StopReason.MemoryUnreachable,
+            _ => StopReason.DeviceFailed,
+        },
+        Message: failure.ToString(),
+        Emulation: failure);
+
     private static void RequireProcessors(MachineOptions options)
     {
         int most = options.Kind == MachineKind.Pc ? MachineOptions.MostProcessors : 1;
@@ -194,6 +239,23 @@ public sealed class Machine : IDisposable
             throw new ArgumentException($"{options.Processors} processors: this kind of machine has 1 to {most}", nameof(options));
         }
     }
+
+    /// <summary>The library is looked for first, so that a machine without it leaves nothing behind.</summary>
+    private static void RequireEngine(MachineOptions options)
+    {
+        if (options.Engine == EngineKind.Unicorn)
+        {
+            if (options.Tlb != TlbMode.Fast)
+            {
+                throw new ArgumentException($"the Unicorn engine keeps translations of its own: it has no {options.Tlb} TLB", nameof(options));
+            }
+
+            UnicornLibrary.Load(options.UnicornPath);
+        }
+    }
+
+    private UnicornProcessor?[] MakeUnicorns(MachineOptions options) =>
+        [.. Cpus.Select(cpu => options.Engine == EngineKind.Unicorn ? new UnicornProcessor(cpu, Slots, options.Tolerated) : null)];
 
     private Vcpu[] MakeProcessors(MachineOptions options)
     {

@@ -27,11 +27,32 @@ public sealed record MachineOptions
     /// <summary>The path on which the hypervisor reaches guest memory; see <see cref="MemoryPaths"/>.</summary>
     public string MemoryPath { get; init; } = MemoryPaths.Userspace;
 
+    /// <summary>
+    /// Makes the path on which the hypervisor reaches guest memory, in place of one of <see cref="MemoryPaths"/>. The machine's own
+    /// <see cref="Machine.ReadMemory"/> and <see cref="Machine.WriteMemory"/> do not take it.
+    /// </summary>
+    public Func<Memslots, IGuestMemoryAccess>? MemoryAccess { get; init; }
+
+    /// <summary>
+    /// Whether the processor supplies the bytes of an instruction that exits, as SVM's decode assists do: the hypervisor fetches only what these
+    /// lack.
+    /// </summary>
+    public bool DecodeAssist { get; init; }
+
     /// <summary>The processor model.</summary>
     public CpuFeatures Features { get; init; } = new();
 
     /// <summary>How faithful the TLB is; what is not <see cref="TlbMode.Fast"/> costs speed.</summary>
     public TlbMode Tlb { get; init; }
+
+    /// <summary>What executes instructions. <see cref="EngineKind.Unicorn"/> needs libunicorn, and <see cref="TlbMode.Fast"/>.</summary>
+    public EngineKind Engine { get; init; }
+
+    /// <summary>The file of libunicorn, for <see cref="EngineKind.Unicorn"/>; null for the system's.</summary>
+    public string? UnicornPath { get; init; }
+
+    /// <summary>The errata of the engine that may show, from <see cref="UnicornErrata"/>; the interpreter executes what the others concern.</summary>
+    public IReadOnlyCollection<EngineErratum> Tolerated { get; init; } = [];
 
     /// <summary>What RDRAND and RDSEED draw from: the same seed gives the same numbers.</summary>
     public ulong Seed { get; init; }

@@ -24,6 +24,21 @@ public enum StopReason
     /// <summary>An exception while a double fault was being delivered.</summary>
     TripleFault,
 
+    /// <summary>
+    /// An instruction at CPL 0 that touches a device could not be fetched by the hypervisor: KVM's internal error EMULATION. A further run
+    /// gives the guest #UD, unless <see cref="Vcpu.DropQueuedFault"/> is called.
+    /// </summary>
+    EmulationFailed,
+
+    /// <summary>
+    /// The hypervisor could not reach an operand in a memslot, and <see cref="MmioBus.UnreachableMemory"/> is null. The instruction has not
+    /// happened; a further run tries it again.
+    /// </summary>
+    MemoryUnreachable,
+
+    /// <summary>A device said <see cref="MmioOutcome.Failed"/>. The instruction has not happened; a further run tries it again.</summary>
+    DeviceFailed,
+
     /// <summary>The guest did what this version cannot do.</summary>
     Unsupported,
 }
@@ -32,4 +47,5 @@ public enum StopReason
 /// <param name="Reason">Why.</param>
 /// <param name="Status">The guest's exit status: 0 after HLT, odd after the exit port; null where the guest did not end itself.</param>
 /// <param name="Message">What a person should know, one or more lines; null where the reason says all.</param>
-public sealed record StopReport(StopReason Reason, uint? Status = null, string? Message = null);
+/// <param name="Emulation">The instruction that could not be emulated, where that is the reason.</param>
+public sealed record StopReport(StopReason Reason, uint? Status = null, string? Message = null, EmulationFailure? Emulation = null);

@@ -20,4 +20,21 @@ public interface IMmioDevice
 
     /// <summary>Writes the bytes of <paramref name="source"/>, all of which lie in the range.</summary>
     void Write(ulong offset, ReadOnlySpan<byte> source);
+
+    /// <summary>
+    /// Reads as <see cref="Read"/> does, or says why not yet or not at all; then the instruction has not happened. A device that is always ready
+    /// leaves this alone.
+    /// </summary>
+    MmioOutcome TryRead(ulong offset, Span<byte> destination)
+    {
+        Read(offset, destination);
+        return MmioOutcome.Done;
+    }
+
+    /// <summary>Writes as <see cref="Write"/> does, or says why not yet or not at all; then nothing was written.</summary>
+    MmioOutcome TryWrite(ulong offset, ReadOnlySpan<byte> source)
+    {
+        Write(offset, source);
+        return MmioOutcome.Done;
+    }
 }

@@ -73,47 +73,114 @@ public sealed class MmioBus
         return found;
     }
 
+    /// <summary>
+    /// Answers for memory that a memslot covers and the access path cannot reach (<see cref="GuestAccessStatus.Fault"/>), as the user of KVM
+    /// answers the MMIO exit that KVM makes of it; offsets are guest-physical addresses. Null: the machine stops with
+    /// <see cref="StopReason.MemoryUnreachable"/>.
+    /// </summary>
+    public IMmioDevice? UnreachableMemory { get; set; }
+
     /// <summary>Fills <paramref name="destination"/> from the devices at <paramref name="address"/>.</summary>
-    public void Read(Gpa address, Span<byte> destination)
+    /// <returns><see cref="MmioOutcome.Done"/>, or what the first device said that is not ready; those after it were not asked.</returns>
+    public MmioOutcome Read(Gpa address, Span<byte> destination) => Read(address, destination, null, out _);
+
+    /// <summary>Hands <paramref name="source"/> to the devices at <paramref name="address"/>.</summary>
+    /// <returns><see cref="MmioOutcome.Done"/>, or what the first device said that is not ready; those after it were not asked.</returns>
+    public MmioOutcome Write(Gpa address, ReadOnlySpan<byte> source) => Write(address, source, null, out _);
+
+    /// <summary>Reads in pieces, of which those that <paramref name="journal"/> holds are not read again.</summary>
+    internal MmioOutcome Read(Gpa address, Span<byte> destination, MmioJournal? journal, out Gpa refused)
     {
         while (!destination.IsEmpty)
         {
             Span<byte> piece = destination[..Route(address, destination.Length, out IMmioDevice? device, out ulong offset)];
-            if (device is null)
+            if (journal is null || !journal.TryReplayRead(address, piece))
             {
-                piece.Fill(0xff);
-                UnclaimedReads++;
-            }
-            else
-            {
-                device.Read(offset, piece);
+                MmioOutcome outcome = ReadPiece(device, address, offset, piece);
+                if (outcome != MmioOutcome.Done)
+                {
+                    refused = address;
+                    return outcome;
+                }
+
+                journal?.Add(address, piece, isWrite: false);
             }
 
-            Observer?.Invoke(new MmioAccess(address, piece, isWrite: false, device));
             destination = destination[piece.Length..];
             address += (ulong)piece.Length;
         }
+
+        refused = default;
+        return MmioOutcome.Done;
     }
 
-    /// <summary>Hands <paramref name="source"/> to the devices at <paramref name="address"/>.</summary>
-    public void Write(Gpa address, ReadOnlySpan<byte> source)
+    /// <summary>Writes in pieces, of which those that <paramref name="journal"/> holds are not written again.</summary>
+    internal MmioOutcome Write(Gpa address, ReadOnlySpan<byte> source, MmioJournal? journal, out Gpa refused)
     {
         while (!source.IsEmpty)
         {
             ReadOnlySpan<byte> piece = source[..Route(address, source.Length, out IMmioDevice? device, out ulong offset)];
-            if (device is null)
+            if (journal is null || !journal.TryReplayWrite(address, piece))
             {
-                UnclaimedWrites++;
-            }
-            else
-            {
-                device.Write(offset, piece);
+                MmioOutcome outcome = WritePiece(device, address, offset, piece);
+                if (outcome != MmioOutcome.Done)
+                {
+                    refused = address;
+                    return outcome;
+                }
+
+                journal?.Add(address, piece, isWrite: true);
             }
 
-            Observer?.Invoke(new MmioAccess(address, piece, isWrite: true, device));
             source = source[piece.Length..];
             address += (ulong)piece.Length;
         }
+
+        refused = default;
+        return MmioOutcome.Done;
+    }
+
+    /// <summary>Reads from a device, or from nowhere, and tells the observer.</summary>
+    internal MmioOutcome ReadPiece(IMmioDevice? device, Gpa address, ulong offset, Span<byte> piece)
+    {
+        MmioOutcome outcome = MmioOutcome.Done;
+        if (device is null)
+        {
+            piece.Fill(0xff);
+            UnclaimedReads++;
+        }
+        else
+        {
+            outcome = device.TryRead(offset, piece);
+        }
+
+        if (outcome == MmioOutcome.Done)
+        {
+            Observer?.Invoke(new MmioAccess(address, piece, isWrite: false, device));
+        }
+
+        return outcome;
+    }
+
+    /// <summary>Writes to a device, or to nowhere, and tells the observer.</summary>
+    internal MmioOutcome WritePiece(IMmioDevice? device, Gpa address, ulong offset, ReadOnlySpan<byte> piece)
+    {
+        MmioOutcome outcome = MmioOutcome.Done;
+        if (device is null)
+        {
+            UnclaimedWrites++;
+        }
+        else
+        {
+            outcome = device.TryWrite(offset, piece);
+        }
+
+        if (outcome == MmioOutcome.Done)
+        {
+            Observer?.Invoke(new MmioAccess(address, piece, isWrite: true, device));
+        }
+
+        return outcome;
     }
 
     private int Route(Gpa address, int wanted, out IMmioDevice? device, out ulong offset)

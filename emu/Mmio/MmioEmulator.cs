@@ -10,7 +10,9 @@ namespace Quadwalk.Emulation;
 /// guest's page tables and fetches the bytes through the access path, decodes them, and executes the processor's own
 /// semantics through <see cref="HypervisorPort"/>, which calls devices with the full width of the access.
 /// </summary>
-internal sealed unsafe class MmioEmulator(Vcpu vcpu) : IDisposable
+/// <param name="vcpu">The processor that exited.</param>
+/// <param name="decodeAssist">Whether it supplies the instruction's bytes, so that the hypervisor need not fetch them.</param>
+internal sealed unsafe class MmioEmulator(Vcpu vcpu, bool decodeAssist = false) : IDisposable
 {
     private const int MaxInstructionLength = 15;
     private const int CacheEntries = 256;
@@ -22,23 +24,25 @@ internal sealed unsafe class MmioEmulator(Vcpu vcpu) : IDisposable
 
     /// <summary>
     /// Emulates the instruction at RIP: <see cref="BlockExit.Branch"/> when it retired,
-    /// <see cref="BlockExit.Repeat"/> when it is not finished yet, <see cref="BlockExit.Fault"/> when it raised one.
+    /// <see cref="BlockExit.Repeat"/> when it is not finished yet, <see cref="BlockExit.Fault"/> when it raised one,
+    /// <see cref="BlockExit.Retry"/> and <see cref="BlockExit.Refused"/> when it has to wait: then the next call goes on with it.
     /// </summary>
     public BlockExit Emulate()
     {
         vcpu.Counters.MmioExits++;
         vcpu.SynchronizeClock();
+        vcpu.Hypervisor.Begin();
         Op* op = Fetch(vcpu.State.Rip);
         if (op == null)
         {
-            return vcpu.PendingExit;
+            return vcpu.Hypervisor.End(vcpu.PendingExit);
         }
 
         CpuState* cpu = vcpu.StatePointer;
         vcpu.SliceLength = 1;
         cpu->Meter = 1;
-        BlockExit exit = op->Handler(cpu, op, vcpu);
-        vcpu.Counters.Instructions += (ulong)(1 - cpu->Remaining);
+        BlockExit exit = vcpu.Hypervisor.End(op->Handler(cpu, op, vcpu));
+        vcpu.Counters.Instructions += exit is BlockExit.Retry or BlockExit.Refused ? 0 : (ulong)(1 - cpu->Remaining);
         vcpu.SliceLength = 0;
         cpu->Meter = 0;
         cpu->Current = null;
@@ -57,7 +61,7 @@ internal sealed unsafe class MmioEmulator(Vcpu vcpu) : IDisposable
         bytes.Clear();
         ulong linear = vcpu.Is64BitMode ? rip : (uint)(rip + vcpu.State.Segments[SegmentIndex.Cs].Base);
         int inPage = Math.Min(MaxInstructionLength, (int)(PageSize.Size4K - (linear & PageSize.Mask4K)));
-        if (!vcpu.Hypervisor.Fetch(linear, bytes[..inPage]))
+        if (!Fetch(linear, bytes[..inPage]))
         {
             return null;
         }
@@ -73,7 +77,7 @@ internal sealed unsafe class MmioEmulator(Vcpu vcpu) : IDisposable
         Instruction instruction = Decode(bytes[..available], rip);
         if (instruction.IsInvalid && decoder.NeedsMoreBytes && available < MaxInstructionLength)
         {
-            if (!vcpu.Hypervisor.Fetch((linear + (ulong)inPage) & vcpu.LinearMask, bytes[inPage..MaxInstructionLength]))
+            if (!Fetch((linear + (ulong)inPage) & vcpu.LinearMask, bytes[inPage..MaxInstructionLength]))
             {
                 return null;
             }
@@ -91,6 +95,9 @@ internal sealed unsafe class MmioEmulator(Vcpu vcpu) : IDisposable
         keys[slot] = key;
         return Bind(instruction, slot);
     }
+
+    private bool Fetch(ulong linear, Span<byte> bytes) =>
+        (decodeAssist && vcpu.Hypervisor.TryTakeSupplied(linear, bytes)) || vcpu.Hypervisor.Fetch(linear, bytes);
 
     private Op* Bind(in Instruction instruction, int slot)
     {

@@ -80,7 +80,7 @@ internal readonly struct InString<T> : ITerminator
         ulong destination = StringIndex.Destination(ref cpu, ref op);
         vcpu.SynchronizeClock(ref op);
         if (!TPort.ProbeWrite(ref cpu, vcpu, destination, sizeof(T))
-            || !TPort.Write(ref cpu, vcpu, destination, T.CreateTruncating(vcpu.Ports.Read(port, sizeof(T)))))
+            || !TPort.Write(ref cpu, vcpu, destination, T.CreateTruncating(vcpu.Hypervisor.ReadPort(port, sizeof(T)))))
         {
             return vcpu.PendingExit;
         }

@@ -23,7 +23,12 @@ public sealed unsafe class UserspaceMapping(Memslots slots) : IGuestMemoryAccess
     public GuestAccessStatus Read(Gpa gpa, Span<byte> destination)
     {
         MemslotSnapshot current = slots.Current;
-        if (current.TryFind(gpa, out Memslot? slot) && Rest(slot, gpa) >= (ulong)destination.Length)
+        if (!current.TryFind(gpa, out Memslot? slot))
+        {
+            return destination.IsEmpty ? GuestAccessStatus.Success : GuestAccessStatus.NoSlot;
+        }
+
+        if (Rest(slot, gpa) >= (ulong)destination.Length)
         {
             new ReadOnlySpan<byte>(At(slot, gpa), destination.Length).CopyTo(destination);
             return GuestAccessStatus.Success;
@@ -36,7 +41,12 @@ public sealed unsafe class UserspaceMapping(Memslots slots) : IGuestMemoryAccess
     public GuestAccessStatus Write(Gpa gpa, ReadOnlySpan<byte> source)
     {
         MemslotSnapshot current = slots.Current;
-        if (current.TryFind(gpa, out Memslot? slot) && Rest(slot, gpa) >= (ulong)source.Length && slot.IsWritable)
+        if (!current.TryFind(gpa, out Memslot? slot))
+        {
+            return source.IsEmpty ? GuestAccessStatus.Success : GuestAccessStatus.NoSlot;
+        }
+
+        if (Rest(slot, gpa) >= (ulong)source.Length && slot.IsWritable)
         {
             source.CopyTo(new Span<byte>(At(slot, gpa), source.Length));
             return GuestAccessStatus.Success;

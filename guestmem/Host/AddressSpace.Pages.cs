@@ -6,6 +6,9 @@ public sealed partial class AddressSpace
     /// <summary>Flushes of this process's translations.</summary>
     public long Flushes { get; internal set; }
 
+    /// <summary>Faults that NUMA hints have caused.</summary>
+    public long NumaHintFaults { get; internal set; }
+
     /// <summary>handle_mm_fault: makes the entry that an access needs.</summary>
     /// <param name="hva">The address.</param>
     /// <param name="write">The access is a write.</param>
@@ -25,7 +28,16 @@ public sealed partial class AddressSpace
     /// <param name="start">The first address; a multiple of 4096.</param>
     /// <param name="pages">How many pages.</param>
     /// <param name="rights">Any of <see cref="VmFlags.Read"/>, <see cref="VmFlags.Write"/>, <see cref="VmFlags.Exec"/>.</param>
-    public HostOperation Protect(Hva start, ulong pages, VmFlags rights) => new ProtectOperation(this, start, End(start, pages), rights);
+    /// <param name="key">The protection key that the range gets (pkey_mprotect); null: it keeps its own.</param>
+    public HostOperation Protect(Hva start, ulong pages, VmFlags rights, int? key = null) =>
+        new ProtectOperation(this, start, End(start, pages), rights, key);
+
+    /// <summary>
+    /// change_prot_numa: takes the rights of a range's entries away and leaves those of the range, so that the next access shows who uses the pages.
+    /// </summary>
+    /// <param name="start">The first address; a multiple of 4096.</param>
+    /// <param name="pages">How many pages.</param>
+    public HostOperation HintNuma(Hva start, ulong pages) => new NumaHintOperation(this, start, End(start, pages));
 
     internal IEnumerable<Step> NotifyStart(NotifierRange range)
     {
@@ -49,12 +61,31 @@ public sealed partial class AddressSpace
         }
     }
 
+    /// <summary>
+    /// What a change of a range is to be told as: with all of a large page that reaches over an end, and has to be split
+    /// (<c>__split_huge_pmd</c>). A translation that somebody makes of another part of that page has the whole page's size.
+    /// </summary>
+    internal NotifierRange WholePages(Hva start, Hva end, NotifierEvent reason)
+    {
+        if (Tables.Find(start, out int first).IsLargePage)
+        {
+            start = new Hva(start.Value >> HostPageTable.Shift(first) << HostPageTable.Shift(first));
+        }
+
+        if (end.Value > 0 && Tables.Find(new Hva(end.Value - 1), out int last).IsLargePage)
+        {
+            end = new Hva((((end.Value - 1) >> HostPageTable.Shift(last)) + 1) << HostPageTable.Shift(last));
+        }
+
+        return new NotifierRange(start, end, reason);
+    }
+
     /// <summary>Replaces the large page at an address by pages of the next size, each with a reference and a mapcount of its own.</summary>
     /// <returns>False if there is no frame for the table.</returns>
     internal bool TrySplitPage(Hva hva)
     {
         HostPte leaf = Tables.Find(hva, out int level);
-        if (!leaf.IsLarge)
+        if (!leaf.IsLargePage)
         {
             return true;
         }
@@ -77,7 +108,7 @@ public sealed partial class AddressSpace
     /// <summary>Splits large pages until none reaches over an address; false if there is no frame for a table.</summary>
     internal bool TrySplitAt(Hva edge)
     {
-        while (Tables.Find(edge, out int level) is { IsLarge: true } && (edge.Value & ((1UL << HostPageTable.Shift(level)) - 1)) != 0)
+        while (Tables.Find(edge, out int level) is { IsLargePage: true } && (edge.Value & ((1UL << HostPageTable.Shift(level)) - 1)) != 0)
         {
             if (!TrySplitPage(edge))
             {
@@ -112,6 +143,11 @@ public sealed partial class AddressSpace
     {
         foreach (HostPte entry in zapped)
         {
+            if (entry.IsSwap)
+            {
+                Kernel.Swap.Free(entry.SwapSlot);
+            }
+
             if (!entry.HoldsPage)
             {
                 continue;
@@ -123,7 +159,10 @@ public sealed partial class AddressSpace
             }
 
             Kernel.Frames.FolioOf(entry.Frame).MapCount--;
-            Kernel.Folios.Put(entry.Frame);
+            if (!Kernel.Injects(InjectedFaults.KeepReferenceOnZap))
+            {
+                Kernel.Folios.Put(entry.Frame);
+            }
         }
     }
 
@@ -142,7 +181,7 @@ public sealed partial class AddressSpace
                 mm.SplitAreaAt(end);
             }
 
-            NotifierRange range = new(start, end, reason);
+            NotifierRange range = mm.WholePages(start, end, reason);
             foreach (Step step in mm.NotifyStart(range))
             {
                 yield return step;
@@ -169,7 +208,7 @@ public sealed partial class AddressSpace
         }
     }
 
-    private sealed class ProtectOperation(AddressSpace mm, Hva start, Hva end, VmFlags rights) : HostOperation<Errno>
+    private sealed class ProtectOperation(AddressSpace mm, Hva start, Hva end, VmFlags rights, int? key) : HostOperation<Errno>
     {
         private const VmFlags Rights = VmFlags.Read | VmFlags.Write | VmFlags.Exec;
 
@@ -180,7 +219,7 @@ public sealed partial class AddressSpace
             yield return Step.Acquire("mprotect: mmap_lock", mm.MmapLock);
             mm.SplitAreaAt(start);
             mm.SplitAreaAt(end);
-            NotifierRange range = new(start, end, NotifierEvent.Protection);
+            NotifierRange range = mm.WholePages(start, end, NotifierEvent.Protection);
             foreach (Step step in mm.NotifyStart(range))
             {
                 yield return step;
@@ -196,6 +235,7 @@ public sealed partial class AddressSpace
                 if (area.Start.Value >= start.Value && area.End.Value <= end.Value)
                 {
                     area.Flags = (area.Flags & ~Rights) | (rights & Rights);
+                    area.ProtectionKey = key ?? area.ProtectionKey;
                 }
             }
 
@@ -223,8 +263,9 @@ public sealed partial class AddressSpace
             {
                 if (entry.IsPresent || entry.IsWithoutRights)
                 {
-                    HostPte changed = entry.IsPresent == readable ? entry : entry.WithRights(readable);
-                    mm.Tables.Replace(at, level, writable || !readable ? changed : changed.WriteProtected);
+                    HostPte changed = entry.IsPresent == readable ? entry : entry.WithRights(readable).WriteProtected;
+                    changed = writable || !changed.IsWritable ? changed : changed.WriteProtected;
+                    mm.Tables.Replace(at, level, key is int number ? changed.WithKey(number) : changed);
                 }
 
                 from = new Hva(((at.Value >> HostPageTable.Shift(level)) + 1) << HostPageTable.Shift(level));

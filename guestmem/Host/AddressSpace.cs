@@ -5,17 +5,23 @@ public sealed partial class AddressSpace
 {
     private readonly List<VirtualMemoryArea> areas = [];
     private readonly List<MmuNotifier> notifiers = [];
+    private readonly List<BusError> busErrors = [];
 
     /// <summary>Makes an empty one.</summary>
     /// <param name="kernel">The host.</param>
     /// <param name="name">The process, for messages.</param>
+    /// <exception cref="HostOutOfFramesException">There is no frame for its page tables.</exception>
     public AddressSpace(HostKernel kernel, string name = "vmm")
+        : this(kernel, name, new HostPageTable(kernel))
     {
-        ArgumentNullException.ThrowIfNull(kernel);
+    }
+
+    private AddressSpace(HostKernel kernel, string name, HostPageTable tables)
+    {
         Kernel = kernel;
         Name = name;
         Id = kernel.NextMapping();
-        Tables = new HostPageTable(kernel);
+        Tables = tables;
         MmapLock = new HostLock("mmap_lock", kernel.Scope);
         TableBit = kernel.Scope.Take();
         kernel.Add(this);
@@ -45,6 +51,18 @@ public sealed partial class AddressSpace
     /// <summary>The waiting signal is a fatal one.</summary>
     public bool FatalSignalPending { get; set; }
 
+    /// <summary>PKRU of the process's thread: two bits for each protection key, no access and no write.</summary>
+    public uint Pkru { get; set; }
+
+    /// <summary>The process wants to hear at once of pages that the hardware has lost (PR_MCE_KILL_EARLY), as VMMs do.</summary>
+    public bool EarlyKill { get; set; }
+
+    /// <summary>The signals for lost pages that it got.</summary>
+    public IReadOnlyList<BusError> BusErrors => busErrors;
+
+    /// <summary>Walks of the tables without locks that are under way: a table is given back only after them (tlb_remove_table_sync_one).</summary>
+    public int LocklessWalks { get; internal set; }
+
     /// <summary>The bit by which steps say that they read or change the page tables.</summary>
     public ulong TableBit { get; }
 
@@ -56,6 +74,26 @@ public sealed partial class AddressSpace
 
     /// <summary>mmu_notifier_unregister.</summary>
     public void Unregister(MmuNotifier notifier) => notifiers.Remove(notifier);
+
+    /// <summary>send_sig_mceerr: SIGBUS for a lost page.</summary>
+    /// <param name="error">What it says.</param>
+    public void Raise(BusError error) => busErrors.Add(error);
+
+    /// <summary>Whether PKRU lets the thread reach pages of a key (__pkru_allows_pkey).</summary>
+    internal bool AllowsKey(int key, bool write) => (Pkru >> (2 * key) & (write ? 3u : 1u)) == 0;
+
+    /// <summary>Whether a fault at an address would have to wait: for a migration, or for whoever has the page locked.</summary>
+    internal bool IsUnderWay(Hva hva)
+    {
+        HostPte entry = Tables.Find(hva.Page, out int level);
+        if (entry.IsSwap)
+        {
+            return Kernel.Swap.Cached(entry.SwapSlot) is Pfn cached && Kernel.Frames[cached].Has(FrameFlags.Locked);
+        }
+
+        return entry.IsMigration
+            || (entry.HoldsPage && !entry.IsWritable && Kernel.Frames.FolioOf(HostPageTable.FrameOf(entry, hva, level)).Has(FrameFlags.Locked));
+    }
 
     /// <summary>find_vma, but for what starts after the address: the range that holds it, or null.</summary>
     public VirtualMemoryArea? Find(Hva hva)
@@ -123,7 +161,7 @@ public sealed partial class AddressSpace
             return;
         }
 
-        VirtualMemoryArea second = new(this, hva, area.End, area.Flags, area.Backing, area.PageOf(hva));
+        VirtualMemoryArea second = new(this, hva, area.End, area.Flags, area.Backing, area.PageOf(hva)) { ProtectionKey = area.ProtectionKey };
         area.End = hva;
         areas.Insert(areas.IndexOf(area) + 1, second);
         area.Backing?.Opened(second);

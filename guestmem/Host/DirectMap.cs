@@ -6,35 +6,47 @@ namespace Quadwalk.GuestMemory;
 /// </summary>
 /// <remarks>
 /// It begins with 1 GiB pages. Taking out a part splits what holds it, and nothing joins the pieces again, as in Linux. A frame that was taken
-/// out can be shown for a while: <see cref="BeginUse"/> and <see cref="EndUse"/> nest, and only the outermost pair changes anything.
+/// out can be shown for a while: <see cref="BeginUse"/> and <see cref="EndUse"/> nest, and only the outermost pair changes anything. Every
+/// processor caches what it uses, by pages of the size that the map has at that time.
 /// </remarks>
-public sealed class DirectMap
+public sealed partial class DirectMap
 {
-    private const int FramesPer2M = 512;
-    private const int FramesPer1G = FramesPer2M * 512;
+    private const int ShiftTo2M = 9;
+    private const int ShiftTo1G = 18;
+    private const ulong FramesPer2M = 1UL << ShiftTo2M;
 
-    private readonly PageFrames frames;
+    private readonly HostKernel kernel;
     private readonly HostClock clock;
-    private readonly KernelLog log;
-    private readonly HostTlb[] tlbs;
+    private readonly ulong count;
+    private readonly DirectMapTlb[] tlbs;
     private readonly ulong[] absent;
-    private readonly HashSet<ulong> split1G = [];
-    private readonly HashSet<ulong> split2M = [];
-    private readonly Dictionary<ulong, Use> uses = [];
-    private readonly Dictionary<ulong, ulong> unflushed = [];
+    private readonly ulong[] split1G;
+    private readonly ulong[] split2M;
+    private readonly FrameState[]?[] states;
+    private readonly List<ulong> unflushed = [];
 
-    internal DirectMap(PageFrames frames, HostClock clock, KernelLog log, int processors)
+    /// <summary>Told after <see cref="Shows"/> has changed for a frame.</summary>
+    internal Action<Pfn>? ShowsChanged { get; set; }
+
+    internal DirectMap(HostKernel kernel)
     {
-        this.frames = frames;
-        this.clock = clock;
-        this.log = log;
-        absent = new ulong[(frames.Count + 63) / 64];
-        tlbs = new HostTlb[processors];
-        for (int i = 0; i < processors; i++)
+        this.kernel = kernel;
+        clock = kernel.Clock;
+        count = kernel.Frames.Count;
+        Bit = kernel.Scope.Take();
+        absent = new ulong[Words(count)];
+        split2M = new ulong[Words((count >> ShiftTo2M) + 1)];
+        split1G = new ulong[Words((count >> ShiftTo1G) + 1)];
+        states = new FrameState[]?[(count >> ShiftTo2M) + 1];
+        tlbs = new DirectMapTlb[kernel.Options.Processors];
+        for (int i = 0; i < tlbs.Length; i++)
         {
-            tlbs[i] = new HostTlb();
+            tlbs[i] = new DirectMapTlb();
         }
     }
+
+    /// <summary>The bit by which steps say that they read or change it, or the lock of a folio for its sake.</summary>
+    public ulong Bit { get; }
 
     /// <summary>Pages of 1 GiB and of 2 MiB that were split.</summary>
     public long Splits { get; private set; }
@@ -42,17 +54,23 @@ public sealed class DirectMap
     /// <summary>Flushes, each of all processors.</summary>
     public long Flushes { get; private set; }
 
+    /// <summary>Processors that flushes have interrupted: for each flush all but the one that asks.</summary>
+    public long Interrupts { get; private set; }
+
     /// <summary>Frames taken out, counting each time.</summary>
     public long Removals { get; private set; }
 
     /// <summary>Frames put back, counting each time.</summary>
     public long Restores { get; private set; }
 
-    /// <summary>Frames that are out now, those shown for a while not counted.</summary>
+    /// <summary>Accesses that only a stale translation made possible.</summary>
+    public long StaleAccesses { get; private set; }
+
+    /// <summary>Frames that are out now, those shown for a while among them.</summary>
     public long AbsentFrames { get; private set; }
 
     /// <summary>Frames that are out and shown for a while now.</summary>
-    public int ExposedFrames => uses.Count;
+    public int ExposedFrames { get; private set; }
 
     /// <summary>Ticks for which frames that are out were shown on purpose, summed over frames that are not shown any more.</summary>
     public ulong ExposedTicks { get; private set; }
@@ -61,18 +79,24 @@ public sealed class DirectMap
     public ulong ResidualTicks { get; private set; }
 
     /// <summary>Frames taken out whose flush has not come yet.</summary>
-    public int UnflushedFrames => unflushed.Count;
+    public int UnflushedFrames { get; private set; }
 
     /// <summary>Whether the page tables show a frame; a processor may see it for longer.</summary>
-    public bool Shows(Pfn pfn) => !IsAbsent(pfn) || uses.ContainsKey(pfn.Value);
+    /// <exception cref="ArgumentOutOfRangeException">There is no such frame.</exception>
+    public bool Shows(Pfn pfn) => !IsAbsent(pfn) || UseDepth(pfn) != 0;
 
     /// <summary>Whether a frame is taken out, be it shown for a while or not.</summary>
     /// <exception cref="ArgumentOutOfRangeException">There is no such frame.</exception>
     public bool IsAbsent(Pfn pfn)
     {
-        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(pfn.Value, frames.Count, nameof(pfn));
-        return (absent[pfn.Value / 64] >> (int)(pfn.Value % 64) & 1) != 0;
+        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(pfn.Value, count, nameof(pfn));
+        return Has(absent, pfn.Value);
     }
+
+    /// <summary>Whether a processor can reach a frame: the page tables show it, or the processor has a stale translation.</summary>
+    /// <param name="pfn">The frame.</param>
+    /// <param name="processor">The processor's number.</param>
+    public bool Reaches(Pfn pfn, int processor) => Shows(pfn) || tlbs[processor].Holds(pfn.Value);
 
     /// <summary>Whether an access by the direct map succeeds on a processor, which then has the translation cached.</summary>
     /// <param name="pfn">The frame.</param>
@@ -81,36 +105,32 @@ public sealed class DirectMap
     {
         if (!Shows(pfn))
         {
-            return tlbs[processor].Holds(pfn.Value);
+            bool stale = tlbs[processor].Holds(pfn.Value);
+            StaleAccesses += stale ? 1 : 0;
+            return stale;
         }
 
-        if (split2M.Count != 0)
-        {
-            tlbs[processor].Fill(pfn.Value);
-        }
-
+        tlbs[processor].Fill(pfn.Value, Has(split1G, pfn.Value >> ShiftTo1G) ? Has(split2M, pfn.Value >> ShiftTo2M) ? 1 : 2 : 3);
         return true;
     }
 
     /// <summary>Takes frames out (set_direct_map_invalid_noflush), and flushes unless told not to.</summary>
     /// <param name="first">The first frame.</param>
     /// <param name="count">How many.</param>
-    /// <param name="flush">Flush all processors; without it they may see the frames until a later <see cref="Flush"/>.</param>
+    /// <param name="flush">Flush all processors; without it they may see the frames until a later <see cref="Flush(Pfn, ulong)"/>.</param>
     public void Remove(Pfn first, ulong count, bool flush = true)
     {
         Split(first.Value, count);
-        for (ulong i = 0; i < count; i++)
+        for (ulong pfn = first.Value; pfn < first.Value + count; pfn++)
         {
-            Pfn pfn = new(first.Value + i);
-            if (IsAbsent(pfn))
+            if (IsAbsent(new Pfn(pfn)))
             {
                 continue;
             }
 
-            absent[pfn.Value / 64] |= 1UL << (int)(pfn.Value % 64);
+            absent[pfn / 64] |= 1UL << (int)(pfn % 64);
             AbsentFrames++;
-            Removals++;
-            unflushed[pfn.Value] = clock.Now;
+            TakenOut(pfn);
         }
 
         if (flush)
@@ -129,128 +149,72 @@ public sealed class DirectMap
             return;
         }
 
-        for (ulong i = 0; i < count; i++)
+        for (ulong pfn = first.Value; pfn < first.Value + count; pfn++)
         {
-            Pfn pfn = new(first.Value + i);
-            if (!IsAbsent(pfn))
+            if (!IsAbsent(new Pfn(pfn)))
             {
                 continue;
             }
 
-            absent[pfn.Value / 64] &= ~(1UL << (int)(pfn.Value % 64));
-            unflushed.Remove(pfn.Value);
-            if (uses.Remove(pfn.Value, out Use use))
+            ref FrameState state = ref StateOf(pfn);
+            Settle(ref state, counted: false);
+            if (state.Depth != 0)
             {
-                ExposedTicks += clock.Now - use.Since;
+                EndExposure(ref state);
             }
 
+            absent[pfn / 64] &= ~(1UL << (int)(pfn % 64));
             AbsentFrames--;
             Restores++;
+            ShowsChanged?.Invoke(new Pfn(pfn));
         }
     }
 
-    /// <summary>Shows a frame for a while if it is out; a use within a use changes nothing. Called under the folio's lock.</summary>
-    /// <param name="pfn">The frame.</param>
-    public void BeginUse(Pfn pfn)
+    private void TakenOut(ulong pfn)
     {
-        if (!IsAbsent(pfn))
-        {
-            return;
-        }
-
-        bool within = uses.TryGetValue(pfn.Value, out Use use);
-        uses[pfn.Value] = within ? use with { Depth = use.Depth + 1 } : new Use(1, clock.Now);
-        if (!within)
-        {
-            unflushed.Remove(pfn.Value);
-            Restores++;
-        }
-    }
-
-    /// <summary>Ends a use; the outermost takes the frame out again.</summary>
-    /// <param name="pfn">The frame.</param>
-    /// <param name="flush">Flush all processors.</param>
-    public void EndUse(Pfn pfn, bool flush = true)
-    {
-        if (!IsAbsent(pfn))
-        {
-            return;
-        }
-
-        if (!uses.TryGetValue(pfn.Value, out Use use))
-        {
-            log.Report(KernelEventKind.RefCountUnderflow, pfn, "a use of the direct map ended that had not begun");
-            return;
-        }
-
-        if (use.Depth > 1)
-        {
-            uses[pfn.Value] = use with { Depth = use.Depth - 1 };
-            return;
-        }
-
-        uses.Remove(pfn.Value);
-        ExposedTicks += clock.Now - use.Since;
         Removals++;
-        unflushed[pfn.Value] = clock.Now;
-        if (flush)
+        ref FrameState state = ref StateOf(pfn);
+        if (state.UnflushedSince == 0)
         {
-            Flush(pfn, 1);
-        }
-    }
-
-    /// <summary>How many uses of a frame are going on.</summary>
-    public int UseDepth(Pfn pfn) => uses.GetValueOrDefault(pfn.Value).Depth;
-
-    /// <summary>Flushes a range on all processors.</summary>
-    /// <param name="first">The first frame.</param>
-    /// <param name="count">How many.</param>
-    public void Flush(Pfn first, ulong count)
-    {
-        Flushes++;
-        foreach (HostTlb tlb in tlbs)
-        {
-            tlb.Flush(first.Value, count);
+            UnflushedFrames++;
+            unflushed.Add(pfn);
         }
 
-        if (count > HostTlb.SingleFlushCeiling)
-        {
-            foreach (ulong since in unflushed.Values)
-            {
-                ResidualTicks += clock.Now - since;
-            }
-
-            unflushed.Clear();
-            return;
-        }
-
-        for (ulong i = 0; i < count; i++)
-        {
-            if (unflushed.Remove(first.Value + i, out ulong since))
-            {
-                ResidualTicks += clock.Now - since;
-            }
-        }
+        state.UnflushedSince = clock.Now + 1;
+        ShowsChanged?.Invoke(new Pfn(pfn));
     }
 
     private void Split(ulong first, ulong count)
     {
-        for (ulong block = first / FramesPer2M; block <= (first + count - 1) / FramesPer2M; block++)
+        for (ulong block = first >> ShiftTo2M; block <= (first + count - 1) >> ShiftTo2M; block++)
         {
-            ulong giant = block * FramesPer2M / FramesPer1G;
-            bool wholeGiant = first <= giant * FramesPer1G && first + count >= (giant + 1) * FramesPer1G;
-            if (!wholeGiant && split1G.Add(giant))
-            {
-                Splits++;
-            }
-
-            bool whole = first <= block * FramesPer2M && first + count >= (block + 1) * FramesPer2M;
-            if (!whole && split2M.Add(block))
-            {
-                Splits++;
-            }
+            ulong giant = block >> (ShiftTo1G - ShiftTo2M);
+            bool wholeGiant = first <= giant << ShiftTo1G && first + count >= (giant + 1) << ShiftTo1G;
+            Splits += !wholeGiant && Set(split1G, giant) ? 1 : 0;
+            bool whole = first <= block << ShiftTo2M && first + count >= (block + 1) << ShiftTo2M;
+            Splits += !whole && Set(split2M, block) ? 1 : 0;
         }
     }
 
-    private readonly record struct Use(int Depth, ulong Since);
+    private ref FrameState StateOf(ulong pfn) =>
+        ref (states[pfn >> ShiftTo2M] ??= new FrameState[FramesPer2M])[pfn & (FramesPer2M - 1)];
+
+    private static ulong Words(ulong bits) => (bits + 63) / 64;
+
+    private static bool Has(ulong[] bits, ulong index) => (bits[index / 64] >> (int)(index % 64) & 1) != 0;
+
+    private static bool Set(ulong[] bits, ulong index)
+    {
+        bool added = !Has(bits, index);
+        bits[index / 64] |= 1UL << (int)(index % 64);
+        return added;
+    }
+
+    // Since: when the outermost use began. UnflushedSince: when it was taken out, plus 1; 0: it is flushed.
+    private struct FrameState
+    {
+        public int Depth;
+        public ulong Since;
+        public ulong UnflushedSince;
+    }
 }

@@ -66,13 +66,18 @@ public sealed class DriverMemory : VmBacking
 
         Hva at = new(hva.Value >> HostPageTable.Shift(Level) << HostPageTable.Shift(Level));
         HostPte entry = HostPte.Map(frames[page], !ReadOnly && (area.Flags & VmFlags.Write) != 0, Level, special: (area.Flags & (VmFlags.PfnMap | VmFlags.Io)) != 0 || !IsPage(frames[page]));
+        if (!area.Owner.Tables.TrySet(at, Level, entry))
+        {
+            return VmFault.OutOfMemory;
+        }
+
         if (!entry.IsSpecial)
         {
             Kernel.Folios.Get(frames[page]);
             Kernel.Frames.FolioOf(frames[page]).MapCount++;
         }
 
-        return area.Owner.Tables.TrySet(at, Level, entry) ? VmFault.NoPage : VmFault.OutOfMemory;
+        return VmFault.NoPage;
     }
 
     /// <inheritdoc/>

@@ -21,6 +21,9 @@ public enum Errno
     /// <summary>The other end of a binding is gone.</summary>
     EIO = 5,
 
+    /// <summary>No such device, or no such frame.</summary>
+    ENXIO = 6,
+
     /// <summary>Not now: try again.</summary>
     EAGAIN = 11,
 
@@ -50,6 +53,9 @@ public enum Errno
 
     /// <summary>The operation is not supported here.</summary>
     EOPNOTSUPP = 95,
+
+    /// <summary>Memory of a device, and nobody asked for that.</summary>
+    EREMOTEIO = 121,
 
     /// <summary>The hardware has lost the page.</summary>
     EHWPOISON = 133,

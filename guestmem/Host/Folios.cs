@@ -104,6 +104,32 @@ public sealed class Folios
         Put(pfn);
     }
 
+    /// <summary>
+    /// folio_expected_ref_count: the references that entries and caches account for; what is beyond is held by somebody.
+    /// </summary>
+    /// <param name="pfn">Any frame of the folio.</param>
+    public int Expected(Pfn pfn)
+    {
+        ref PageFrame folio = ref frames.FolioOf(pfn);
+        return folio.MapCount + (folio.Has(FrameFlags.PageCache) ? 1 << folio.Order : 0) + (folio.Has(FrameFlags.SwapCache) ? 1 : 0);
+    }
+
+    /// <summary>folio_trylock.</summary>
+    internal bool TryLock(Pfn pfn)
+    {
+        ref PageFrame folio = ref frames.FolioOf(pfn);
+        bool free = !folio.Has(FrameFlags.Locked);
+        folio.Flags |= FrameFlags.Locked;
+        return free;
+    }
+
+    /// <summary>folio_unlock, and folio_free_swap: a place in swap that has lost its last entry meanwhile goes now. The caller has a reference.</summary>
+    internal void Unlock(Pfn pfn)
+    {
+        frames.FolioOf(pfn).Flags &= ~FrameFlags.Locked;
+        kernel.Swap.DropUnused(pfn);
+    }
+
     /// <summary>folio_mark_dirty.</summary>
     public void MarkDirty(Pfn pfn) => frames.FolioOf(pfn).Flags |= FrameFlags.Dirty;
 
@@ -116,7 +142,10 @@ public sealed class Folios
         if ((folio.Flags & (FrameFlags.Driver | FrameFlags.Reserved)) != 0)
         {
             kernel.Log.Report(KernelEventKind.FreedForeignFrame, head, "the last reference of a frame was dropped that its owner had not counted");
-            return;
+            if ((folio.Flags & FrameFlags.Reserved) != 0)
+            {
+                return;
+            }
         }
 
         if (!kernel.Injects(InjectedFaults.ForgetDirectMapRestore))

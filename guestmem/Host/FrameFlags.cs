@@ -54,4 +54,13 @@ public enum FrameFlags : uint
 
     /// <summary>Private memory of a guest_memfd: no host mapping may show it.</summary>
     Private = 1 << 15,
+
+    /// <summary>PG_swapcache: the page of an entry in swap, held by the swap cache with one reference.</summary>
+    SwapCache = 1 << 16,
+
+    /// <summary>Memory of a PCI device, which only who asks for it may have (MEMORY_DEVICE_PCI_P2PDMA).</summary>
+    PciP2pDma = 1 << 17,
+
+    /// <summary>Free, and kept from the allocator while its range is taken offline (MIGRATE_ISOLATE).</summary>
+    Isolated = 1 << 18,
 }

@@ -1,7 +1,7 @@
 namespace Quadwalk.GuestMemory;
 
 /// <summary>What get_user_pages returns: a number of pages, or an error.</summary>
-/// <param name="Pages">How many pages, 0 or more; with an error 0.</param>
+/// <param name="Pages">How many pages, 0 or more; with an error 0. 0 without an error: it would have waited (<see cref="FollFlags.NoWait"/>).</param>
 /// <param name="Error">Why there is none.</param>
 public readonly record struct GupResult(int Pages, Errno Error)
 {
@@ -14,25 +14,35 @@ public readonly record struct GupResult(int Pages, Errno Error)
 /// </summary>
 /// <remarks>
 /// The fast way reads the entry, takes the reference, and reads the entry again; it sees folios and no ranges. The slow way asks the range
-/// first: VM_IO, VM_PFNMAP and memory without a direct map are EFAULT. Both must refuse the same pages.
+/// first: VM_IO, VM_PFNMAP and memory without a direct map are EFAULT. Both must refuse the same pages. Flags that the fast way does not know
+/// go the slow way at once, as get_user_pages_unlocked does. EINVAL: <see cref="FollFlags.Get"/> and <see cref="FollFlags.Pin"/>
+/// together, <see cref="FollFlags.LongTerm"/> without a pin or with <see cref="FollFlags.PciP2pDma"/>, flags that only the operation itself may
+/// set, and <see cref="FollFlags.FastOnly"/> with flags for the slow way.
 /// </remarks>
-public sealed class GupOperation : HostOperation<GupResult>
+public sealed partial class GupOperation : HostOperation<GupResult>
 {
     private readonly AddressSpace mm;
     private readonly Hva start;
     private readonly Pfn[] frames;
-    private readonly FollFlags flags;
+    private readonly bool locked;
+    private FollFlags flags;
+    private Errno error;
+    private bool gaveUp;
+    private int done;
 
     /// <summary>Prepares it.</summary>
     /// <param name="mm">The process.</param>
     /// <param name="start">The first address.</param>
     /// <param name="count">How many pages: 1 or more.</param>
     /// <param name="flags">How.</param>
-    public GupOperation(AddressSpace mm, Hva start, int count, FollFlags flags)
+    /// <param name="locked">
+    /// The caller holds the mmap lock (get_user_pages): with <see cref="FollFlags.Unlockable"/> it may come back without it.
+    /// </param>
+    public GupOperation(AddressSpace mm, Hva start, int count, FollFlags flags, bool locked = false)
     {
         ArgumentNullException.ThrowIfNull(mm);
         ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
-        (this.mm, this.start, this.flags) = (mm, start.Page, flags);
+        (this.mm, this.start, this.flags, this.locked) = (mm, start.Page, flags, locked);
         frames = new Pfn[count];
     }
 
@@ -41,6 +51,11 @@ public sealed class GupOperation : HostOperation<GupResult>
 
     /// <summary>The frames of the pages that were got.</summary>
     public ReadOnlySpan<Pfn> Frames => frames.AsSpan(0, Result.Pages);
+
+    /// <summary>The lock that the caller held was dropped, and is not held any more.</summary>
+    public bool DroppedLock { get; private set; }
+
+    private HostKernel Kernel => mm.Kernel;
 
     private Folios Folios => mm.Kernel.Folios;
 
@@ -51,92 +66,47 @@ public sealed class GupOperation : HostOperation<GupResult>
     /// <inheritdoc/>
     protected internal override IEnumerable<Step> Steps()
     {
-        int done = 0;
-        while (done < frames.Length)
+        if (!GupRules.IsValid(flags, locked))
+        {
+            Result = new GupResult(0, Errno.EINVAL);
+            yield break;
+        }
+
+        while (!locked && done < frames.Length && GupRules.TriesFast(flags))
         {
             Hva hva = At(done);
             yield return Step.Do("gup fast: read the entry", mm.TableBit);
             HostPte entry = mm.Tables.Find(hva, out int level);
-            if (!GupRules.FastAllows(mm.Kernel, entry, level, hva, flags))
+            if (!GupRules.FastAllows(mm, entry, level, hva, flags))
             {
                 break;
             }
 
             yield return Step.Do("gup fast: try_grab_folio", mm.TableBit, mm.TableBit);
             Pfn frame = HostPageTable.FrameOf(entry, hva, level);
-            if (Counts && !TryGrab(frame))
+            if (!TryGrab(frame))
             {
                 break;
             }
 
             yield return Step.Do("gup fast: read the entry again", mm.TableBit, mm.TableBit);
-            if (mm.Tables.Find(hva, out int now) != entry || now != level)
+            if (mm.Tables.Find(hva, out int now) != entry || now != level || !GupRules.FastAllows(mm, entry, level, hva, flags))
             {
                 Drop(frame);
                 break;
             }
 
+            Folios.MarkAccessed(frame);
+            Audit(hva, frame);
             frames[done++] = frame;
         }
 
-        Errno error = Errno.None;
         if (done < frames.Length && (flags & FollFlags.FastOnly) == 0)
         {
-            yield return Step.AcquireShared("gup: mmap_lock", mm.MmapLock);
-            while (done < frames.Length)
+            foreach (Step step in Slow())
             {
-                Hva hva = At(done);
-                if (mm.FatalSignalPending || (mm.SignalPending && (flags & FollFlags.Interruptible) != 0))
-                {
-                    error = Errno.EINTR;
-                    break;
-                }
-
-                yield return Step.Do("gup: check the range", mm.TableBit);
-                VirtualMemoryArea? area = mm.Find(hva);
-                error = GupRules.CheckArea(area, flags);
-                if (error != Errno.None)
-                {
-                    break;
-                }
-
-                yield return Step.Do("gup: follow_page_mask", mm.TableBit, mm.TableBit);
-                HostPte entry = mm.Tables.Find(hva, out int level);
-                if (GupRules.SlowAllows(mm.Kernel, entry, flags))
-                {
-                    Pfn frame = HostPageTable.FrameOf(entry, hva, level);
-                    if (entry.IsSpecial || (Counts && !TryGrab(frame)))
-                    {
-                        error = Errno.EFAULT;
-                        break;
-                    }
-
-                    frames[done++] = frame;
-                    continue;
-                }
-
-                if ((flags & FollFlags.NoWait) != 0 && entry.IsMigration)
-                {
-                    error = Errno.EAGAIN;
-                    break;
-                }
-
-                FaultOperation fault = new(mm, hva, Write && (area!.Flags & VmFlags.Write) != 0, locked: true, (flags & FollFlags.NoWait) != 0, unshare: (flags & FollFlags.Pin) != 0 && !Write);
-                yield return Step.Through(fault);
-                if (fault.Result == VmFault.Retry && (flags & FollFlags.NoWait) == 0)
-                {
-                    continue;
-                }
-
-                error = GupRules.ErrorOf(fault.Result, flags);
-                if (error != Errno.None)
-                {
-                    break;
-                }
+                yield return step;
             }
-
-            yield return Step.Do("gup: drop mmap_lock", 0, mm.MmapLock.Bit);
-            mm.MmapLock.Release();
         }
 
         Result = done > 0 || error == Errno.None ? new GupResult(done, Errno.None) : new GupResult(0, error);
@@ -144,16 +114,7 @@ public sealed class GupOperation : HostOperation<GupResult>
 
     private Hva At(int index) => start + ((ulong)index << PageSize.Shift4K);
 
-    private bool TryGrab(Pfn frame)
-    {
-        bool grabbed = (flags & FollFlags.Pin) != 0 ? Folios.TryPin(frame) : Folios.TryGet(frame);
-        if (grabbed && Write)
-        {
-            Folios.MarkAccessed(frame);
-        }
-
-        return grabbed;
-    }
+    private bool TryGrab(Pfn frame) => !Counts || ((flags & FollFlags.Pin) != 0 ? Folios.TryPin(frame) : Folios.TryGet(frame));
 
     private void Drop(Pfn frame)
     {
@@ -164,6 +125,15 @@ public sealed class GupOperation : HostOperation<GupResult>
         else if (Counts)
         {
             Folios.Put(frame);
+        }
+    }
+
+    // Whether the slow way would have refused what the fast way gives.
+    private void Audit(Hva hva, Pfn frame)
+    {
+        if (Kernel.AuditsGup && GupRules.CheckArea(mm.Find(hva), flags) is Errno refused && refused != Errno.None)
+        {
+            Kernel.Log.Report(KernelEventKind.GupDisagreement, frame, $"GUP-fast gives {hva}, which the slow way refuses with {refused}");
         }
     }
 }

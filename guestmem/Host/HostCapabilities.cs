@@ -12,6 +12,8 @@ namespace Quadwalk.GuestMemory;
 /// <param name="MemoryBytes">How much memory this process may use, after container limits.</param>
 /// <param name="Memfd">Whether guest memory can be a memfd, and so be mapped more than once.</param>
 /// <param name="MemfdSecret">Whether memfd_secret(2) can take memory out of the kernel's direct map.</param>
+/// <param name="PoisonedPages">Whether userfaultfd(2) can make a page of this process one that the hardware has lost.</param>
+/// <param name="NofaultCopy">How an address that may be gone is read here.</param>
 /// <param name="Processor">The host processor.</param>
 public sealed record HostCapabilities(
     string OperatingSystem,
@@ -23,6 +25,8 @@ public sealed record HostCapabilities(
     ulong MemoryBytes,
     bool Memfd,
     bool MemfdSecret,
+    bool PoisonedPages,
+    NofaultMechanism NofaultCopy,
     HostProcessorInfo Processor)
 {
     /// <summary>Asks the host.</summary>
@@ -36,7 +40,15 @@ public sealed record HostCapabilities(
         (ulong)GC.GetGCMemoryInfo().TotalAvailableMemoryBytes,
         MemfdHandle.IsSupported,
         ProbeMemfdSecret(),
+        ProbePoison(),
+        GuestMemory.NofaultCopy.Mechanism,
         HostProcessorInfo.Probe());
+
+    private static bool ProbePoison()
+    {
+        using HostPage? page = HostPage.TryMake(HostPageKind.Poisoned, out _);
+        return page is not null;
+    }
 
     // memfd_secret answers ENOSYS where it is missing or switched off, before it looks at its flags (mm/secretmem.c): flags that
     // it does not know tell the two apart and make no file.

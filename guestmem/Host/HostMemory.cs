@@ -106,6 +106,24 @@ public sealed unsafe class HostMemory : IDisposable
         return new HostMemoryView(file.Map(Size), Size);
     }
 
+    /// <summary>Maps part of the same bytes over a range of addresses that the caller owns.</summary>
+    /// <param name="address">The first address; a multiple of 4096.</param>
+    /// <param name="offset">Where the part begins; a multiple of 4096.</param>
+    /// <param name="length">Its length; the part lies inside.</param>
+    /// <param name="writable">Whether it can be written there.</param>
+    /// <exception cref="NotSupportedException">The memory is anonymous.</exception>
+    /// <exception cref="HostMemoryException">The host refuses the mapping.</exception>
+    internal void MapOver(nint address, ulong offset, ulong length, bool writable)
+    {
+        ObjectDisposedException.ThrowIf(disposed != 0, this);
+        if (offset > Size || length > Size - offset)
+        {
+            ThrowOutside(offset, (int)Math.Min(length, int.MaxValue), Size);
+        }
+
+        (file ?? throw new NotSupportedException("anonymous guest memory has one address only")).MapOver(address, offset, length, writable);
+    }
+
     /// <summary>Unmaps the memory. Every address in it becomes invalid, but for those of views that are still mapped.</summary>
     public void Dispose()
     {

@@ -14,25 +14,36 @@ public sealed class HostPageTable
     public const ulong UserEnd = 1UL << 47;
 
     private const int IndexBits = 9;
-    private const ulong IndexMask = (1UL << IndexBits) - 1;
 
     private readonly PageFrames frames;
     private readonly PageAllocator allocator;
     private readonly Folios folios;
 
     internal HostPageTable(HostKernel kernel)
+        : this(kernel, AllocateRoot(kernel) ?? throw new HostOutOfFramesException("the root of a page table"))
+    {
+    }
+
+    private HostPageTable(HostKernel kernel, Pfn root)
     {
         frames = kernel.Frames;
         allocator = kernel.Allocator;
         folios = kernel.Folios;
-        Root = allocator.Allocate(flags: FrameFlags.Kernel) ?? throw new HostOutOfFramesException("the root of a page table");
+        Root = root;
+        Real = kernel.Mirror?.Add(this);
     }
 
     /// <summary>The frame of the root table.</summary>
     public Pfn Root { get; private set; }
 
+    /// <summary>What makes every change real at once; null: nothing does.</summary>
+    internal RealAddressSpace? Real { get; }
+
     /// <summary>How many tables there are below the root.</summary>
     public int Tables { get; private set; }
+
+    /// <summary>Makes empty tables; null if there is no frame for the root.</summary>
+    internal static HostPageTable? TryCreate(HostKernel kernel) => AllocateRoot(kernel) is Pfn root ? new HostPageTable(kernel, root) : null;
 
     /// <summary>log2 of the bytes that an entry of a level maps.</summary>
     public static int Shift(int level) => PageSize.Shift4K + (IndexBits * (level - 1));
@@ -57,6 +68,37 @@ public sealed class HostPageTable
 
             table = entry.Frame;
         }
+    }
+
+    /// <summary>The entry of a level for an address in a table, read once.</summary>
+    /// <param name="table">The table's frame.</param>
+    /// <param name="hva">The address.</param>
+    /// <param name="level">The table's level.</param>
+    internal HostPte Read(Pfn table, Hva hva, int level) => new(Volatile.Read(ref Slot(table, hva.Value, level)));
+
+    /// <summary>The table that holds the pages of 4 KiB round an address; null where there is none.</summary>
+    internal Pfn? LastTable(Hva hva)
+    {
+        Pfn table = Root;
+        for (int level = TopLevel; level > 1; level--)
+        {
+            HostPte entry = Read(table, hva, level);
+            if (!entry.IsPresent || entry.IsLarge)
+            {
+                return null;
+            }
+
+            table = entry.Frame;
+        }
+
+        return table;
+    }
+
+    /// <summary>Gives back a table that no entry refers to any more.</summary>
+    internal void FreeTable(Pfn table)
+    {
+        Tables--;
+        folios.Put(table);
     }
 
     /// <summary>
@@ -94,7 +136,7 @@ public sealed class HostPageTable
         {
             ref ulong slot = ref Slot(table, hva.Value, above);
             HostPte reference = new(slot);
-            if (reference.IsLarge)
+            if (reference.IsLargePage)
             {
                 throw new InvalidOperationException($"{hva} is mapped by a page of level {above}: split it first");
             }
@@ -128,6 +170,7 @@ public sealed class HostPageTable
         }
 
         Volatile.Write(ref place, entry.Raw);
+        Real?.Changed(hva, level);
         return true;
     }
 
@@ -144,6 +187,7 @@ public sealed class HostPageTable
         }
 
         Volatile.Write(ref Slot(table, hva.Value, level), entry.Raw);
+        Real?.Changed(hva, level);
     }
 
     /// <summary>Replaces a page of 2 MiB or 1 GiB by 512 pages of the next size with the same rights.</summary>
@@ -152,7 +196,7 @@ public sealed class HostPageTable
     public bool TrySplit(Hva hva)
     {
         HostPte leaf = Find(hva, out int level);
-        if (!leaf.IsLarge)
+        if (!leaf.IsLargePage)
         {
             return true;
         }
@@ -203,8 +247,15 @@ public sealed class HostPageTable
     /// <summary>Gives all tables back. Pages that are still mapped keep their counts: unmap first.</summary>
     internal void Free()
     {
+        Real?.Dispose();
         FreeBelow(Root, TopLevel);
         Tables = 0;
+    }
+
+    private static Pfn? AllocateRoot(HostKernel kernel)
+    {
+        ArgumentNullException.ThrowIfNull(kernel);
+        return kernel.Allocator.Allocate(flags: FrameFlags.Kernel);
     }
 
     private void FreeBelow(Pfn table, int level)
@@ -229,6 +280,5 @@ public sealed class HostPageTable
     private Span<ulong> Entries(Pfn table) => MemoryMarshal.Cast<byte, ulong>(frames.Bytes(table));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private ref ulong Slot(Pfn table, ulong hva, int level) =>
-        ref Unsafe.Add(ref Unsafe.As<byte, ulong>(ref MemoryMarshal.GetReference(frames.Bytes(table))), (nint)((hva >> Shift(level)) & IndexMask));
+    private ref ulong Slot(Pfn table, ulong hva, int level) => ref frames.Word(table, hva >> Shift(level));
 }

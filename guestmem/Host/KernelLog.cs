@@ -19,6 +19,15 @@ public enum KernelEventKind
 
     /// <summary>References of a frame that has none were counted, so that the last put frees what is a driver's.</summary>
     FreedForeignFrame,
+
+    /// <summary>GUP-fast gave a page that the slow way refuses.</summary>
+    GupDisagreement,
+
+    /// <summary>A handler of an interrupt ran in a view of memory that is not its own.</summary>
+    ForeignView,
+
+    /// <summary>A page table holds what the kernel has not put there (<c>print_bad_pte</c>).</summary>
+    BadPageMap,
 }
 
 /// <summary>One complaint.</summary>

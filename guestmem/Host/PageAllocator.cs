@@ -8,7 +8,7 @@ namespace Quadwalk.GuestMemory;
 /// What it hands out is cleared, through the direct map, as Linux does it (<c>clear_highpage</c>): a frame that the direct map does not show
 /// cannot be cleared, which is reported as the oops it would be. Frames never handed out are not looked at.
 /// </remarks>
-public sealed class PageAllocator
+public sealed partial class PageAllocator
 {
     /// <summary>The largest block: 2^18 frames, 1 GiB.</summary>
     public const int MaxOrder = 18;
@@ -18,10 +18,12 @@ public sealed class PageAllocator
     private readonly PageFrames frames;
     private readonly DirectMap directMap;
     private readonly KernelLog log;
-    private readonly uint[] heads = new uint[MaxOrder + 1];
+    private readonly uint[] heads = new uint[2 * (MaxOrder + 1)];
+    private readonly ulong firstMovable;
 
-    internal PageAllocator(PageFrames frames, DirectMap directMap, KernelLog log, ulong first)
+    internal PageAllocator(PageFrames frames, DirectMap directMap, KernelLog log, ulong first, ulong movable)
     {
+        firstMovable = frames.Count - movable;
         this.frames = frames;
         this.directMap = directMap;
         this.log = log;
@@ -30,7 +32,8 @@ public sealed class PageAllocator
         for (ulong pfn = first; pfn < frames.Count;)
         {
             int order = MaxOrder;
-            while ((pfn & ((1UL << order) - 1)) != 0 || pfn + (1UL << order) > frames.Count)
+            ulong end = pfn < firstMovable ? firstMovable : frames.Count;
+            while ((pfn & ((1UL << order) - 1)) != 0 || pfn + (1UL << order) > end)
             {
                 order--;
             }
@@ -46,6 +49,9 @@ public sealed class PageAllocator
     /// <summary>How many further allocations succeed before one fails, for trying out what happens then; null: all that memory allows.</summary>
     public int? FailAfter { get; set; }
 
+    /// <summary>Whether a frame lies in movable memory: not for pins that are there to stay.</summary>
+    public bool IsMovable(Pfn pfn) => pfn.Value >= firstMovable;
+
     /// <summary>
     /// Gives 2^<paramref name="order"/> frames, cleared, as a compound page with one reference; null when there is none.
     /// </summary>
@@ -53,7 +59,7 @@ public sealed class PageAllocator
     /// <param name="flags">What the page is for.</param>
     public Pfn? Allocate(int order = 0, FrameFlags flags = FrameFlags.None)
     {
-        if (TakeBlock(order) is not Pfn head)
+        if (TakeBlock(order, (flags & (FrameFlags.Anon | FrameFlags.PageCache)) != 0) is not Pfn head)
         {
             return null;
         }
@@ -76,7 +82,7 @@ public sealed class PageAllocator
     /// <param name="order">0 to <see cref="MaxOrder"/>.</param>
     public Pfn? AllocateNonCompound(int order)
     {
-        if (TakeBlock(order) is not Pfn head)
+        if (TakeBlock(order, movable: false) is not Pfn head)
         {
             return null;
         }
@@ -113,6 +119,7 @@ public sealed class PageAllocator
             if (frame.Has(FrameFlags.HwPoison))
             {
                 frame = new PageFrame { Flags = FrameFlags.HwPoison | FrameFlags.Offline };
+                OfflineFrames++;
                 continue;
             }
 
@@ -141,34 +148,18 @@ public sealed class PageAllocator
     /// <param name="reason">What it is marked with beside <see cref="FrameFlags.Offline"/>.</param>
     public bool TryTakeOffline(Pfn pfn, FrameFlags reason)
     {
-        for (int order = 0; order <= MaxOrder; order++)
+        if (!frames[pfn].Has(FrameFlags.Isolated) && !TryTakeFree(pfn))
         {
-            Pfn head = new(pfn.Value & ~((1UL << order) - 1));
-            if (!frames[head].Has(FrameFlags.Buddy) || frames[head].Order != order)
-            {
-                continue;
-            }
-
-            Unlink(head, order);
-            FreeFrames -= 1UL << order;
-            frames[head] = default;
-            frames[pfn].Flags = FrameFlags.Offline | reason;
-            for (ulong i = 0; i < 1UL << order; i++)
-            {
-                Pfn rest = new(head.Value + i);
-                if (rest != pfn)
-                {
-                    FreeBlock(rest, 0);
-                }
-            }
-
-            return true;
+            return false;
         }
 
-        return false;
+        frames[pfn] = new PageFrame { Flags = FrameFlags.Offline | reason };
+        OfflineFrames++;
+        return true;
     }
 
-    private Pfn? TakeBlock(int order)
+    // Movable memory is for what can be moved, which goes there first.
+    private Pfn? TakeBlock(int order, bool movable)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(order);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(order, MaxOrder);
@@ -182,8 +173,14 @@ public sealed class PageAllocator
             FailAfter = left - 1;
         }
 
+        Pfn? found = movable && firstMovable < frames.Count ? TakeFrom(firstMovable, order) : null;
+        return found ?? TakeFrom(0, order);
+    }
+
+    private Pfn? TakeFrom(ulong zone, int order)
+    {
         int found = order;
-        while (found <= MaxOrder && heads[found] == NoLink)
+        while (found <= MaxOrder && heads[List(zone, found)] == NoLink)
         {
             found++;
         }
@@ -193,7 +190,7 @@ public sealed class PageAllocator
             return null;
         }
 
-        Pfn head = new(heads[found]);
+        Pfn head = new(heads[List(zone, found)]);
         Unlink(head, found);
         while (found > order)
         {
@@ -205,13 +202,21 @@ public sealed class PageAllocator
         return head;
     }
 
+    // The list of the free blocks of an order, in the zone that a frame lies in.
+    private int List(ulong pfn, int order) => order + (pfn >= firstMovable ? MaxOrder + 1 : 0);
+
     private void FreeBlock(Pfn head, int order)
     {
+        if (isolatedCount > 0 && TryKeepIsolated(head, order))
+        {
+            return;
+        }
+
         FreeFrames += 1UL << order;
         while (order < MaxOrder)
         {
             Pfn buddy = new(head.Value ^ (1UL << order));
-            if (!frames.IsValid(buddy) || !frames[buddy].Has(FrameFlags.Buddy) || frames[buddy].Order != order)
+            if (!frames.IsValid(buddy) || IsMovable(buddy) != IsMovable(head) || !frames[buddy].Has(FrameFlags.Buddy) || frames[buddy].Order != order)
             {
                 break;
             }
@@ -258,7 +263,7 @@ public sealed class PageAllocator
     // The list of free blocks of an order: next in the low half of Index, previous in the high half.
     private void Link(Pfn head, int order)
     {
-        uint next = heads[order];
+        uint next = heads[List(head.Value, order)];
         frames[head] = new PageFrame { Flags = FrameFlags.Buddy, Order = order, Index = Links(next, NoLink) };
         if (next != NoLink)
         {
@@ -266,7 +271,7 @@ public sealed class PageAllocator
             second.Index = Links((uint)second.Index, (uint)head.Value);
         }
 
-        heads[order] = (uint)head.Value;
+        heads[List(head.Value, order)] = (uint)head.Value;
     }
 
     private void Unlink(Pfn head, int order)
@@ -282,7 +287,7 @@ public sealed class PageAllocator
 
         if (previous == NoLink)
         {
-            heads[order] = next;
+            heads[List(head.Value, order)] = next;
         }
         else
         {

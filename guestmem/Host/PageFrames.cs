@@ -11,8 +11,10 @@ namespace Quadwalk.GuestMemory;
 /// </summary>
 public sealed unsafe class PageFrames : IDisposable
 {
+    private const ulong WordsPerFrame = PageSize.Size4K / sizeof(ulong);
     private readonly HostMemory memory;
     private readonly bool ownsMemory;
+    private readonly ulong* content;
     private PageFrame* frames;
 
     /// <summary>Makes frames with memory of their own.</summary>
@@ -32,13 +34,14 @@ public sealed unsafe class PageFrames : IDisposable
         ArgumentNullException.ThrowIfNull(memory);
         this.memory = memory;
         Count = memory.Size >> PageSize.Shift4K;
+        content = (ulong*)memory.Base.Value;
 
         // calloc leaves a large block to the kernel's zero page until it is touched.
         frames = (PageFrame*)NativeMemory.AllocZeroed((nuint)Count, (nuint)sizeof(PageFrame));
     }
 
-    /// <summary>How many there are; they are numbered from 0.</summary>
-    public ulong Count { get; }
+    /// <summary>How many there are; they are numbered from 0. None are left after <see cref="Dispose"/>.</summary>
+    public ulong Count { get; private set; }
 
     /// <summary>Their content.</summary>
     public HostMemory Memory => memory;
@@ -78,6 +81,22 @@ public sealed unsafe class PageFrames : IDisposable
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public ref PageFrame FolioOf(Pfn pfn) => ref this[HeadOf(pfn)];
 
+    /// <summary>A word of a frame, which holds 512: what a page table has for an entry.</summary>
+    /// <param name="pfn">The frame.</param>
+    /// <param name="index">The word's number; its low nine bits count.</param>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such frame.</exception>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal ref ulong Word(Pfn pfn, ulong index)
+    {
+        if (pfn.Value >= Count)
+        {
+            ThrowNoFrame(pfn);
+        }
+
+        // SAFETY: frame and word lie in the memory, which stays until Dispose.
+        return ref content[(pfn.Value * WordsPerFrame) + (index & (WordsPerFrame - 1))];
+    }
+
     /// <summary>The bytes of a frame.</summary>
     /// <exception cref="ArgumentOutOfRangeException">There is no such frame.</exception>
     public Span<byte> Bytes(Pfn pfn)
@@ -93,6 +112,7 @@ public sealed unsafe class PageFrames : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
+        Count = 0;
         NativeMemory.Free(frames);
         frames = null;
         if (ownsMemory)

@@ -7,14 +7,48 @@ internal static class ReverseMap
     public static List<(AddressSpace Process, Hva At)> Find(HostKernel kernel, Pfn frame)
     {
         List<(AddressSpace, Hva)> found = [];
+        foreach ((AddressSpace process, Hva at) in Places(kernel, frame))
+        {
+            HostPte entry = process.Tables.Find(at, out int level);
+            if (entry.HoldsPage && HostPageTable.FrameOf(entry, at, level) == frame)
+            {
+                found.Add((process, at));
+            }
+        }
+
+        return found;
+    }
+
+    /// <summary>The processes and addresses whose entries stand for a page under migration.</summary>
+    /// <param name="kernel">The host.</param>
+    /// <param name="page">A frame that tells where the page belongs.</param>
+    /// <param name="named">The frame that the entries name.</param>
+    public static List<(AddressSpace Process, Hva At)> FindMigration(HostKernel kernel, Pfn page, Pfn named)
+    {
+        List<(AddressSpace, Hva)> found = [];
+        foreach ((AddressSpace process, Hva at) in Places(kernel, page))
+        {
+            HostPte entry = process.Tables.Find(at, out int level);
+            if (level == 1 && entry.IsMigration && entry.Frame == named)
+            {
+                found.Add((process, at));
+            }
+        }
+
+        return found;
+    }
+
+    // Where an entry for the frame can be, whatever is there.
+    private static IEnumerable<(AddressSpace Process, Hva At)> Places(HostKernel kernel, Pfn frame)
+    {
         Pfn head = kernel.Frames.HeadOf(frame);
-        ref PageFrame folio = ref kernel.Frames[head];
+        PageFrame folio = kernel.Frames[head];
         ulong page = folio.Index + (frame.Value - head.Value);
         if (folio.Has(FrameFlags.Anon))
         {
             foreach (AddressSpace process in kernel.Processes)
             {
-                Add(found, process, new Hva(page << PageSize.Shift4K), frame);
+                yield return (process, new Hva(page << PageSize.Shift4K));
             }
         }
         else if (kernel.FileOf(folio.Mapping) is MemoryFile file)
@@ -24,20 +58,9 @@ internal static class ReverseMap
                 ulong offset = (page - area.Offset) << PageSize.Shift4K;
                 if (page >= area.Offset && offset < area.End.Value - area.Start.Value)
                 {
-                    Add(found, area.Owner, area.Start + offset, frame);
+                    yield return (area.Owner, area.Start + offset);
                 }
             }
-        }
-
-        return found;
-    }
-
-    private static void Add(List<(AddressSpace, Hva)> found, AddressSpace process, Hva at, Pfn frame)
-    {
-        HostPte entry = process.Tables.Find(at, out int level);
-        if (entry.HoldsPage && HostPageTable.FrameOf(entry, at, level) == frame)
-        {
-            found.Add((process, at));
         }
     }
 }

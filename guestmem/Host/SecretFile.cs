@@ -20,5 +20,11 @@ public sealed class SecretFile : MemoryFile
     public override bool NoDirectMap => true;
 
     /// <inheritdoc/>
+    internal override Errno MigrationRefusal => Errno.EBUSY;
+
+    /// <inheritdoc/>
+    internal override bool CanReclaim => false;
+
+    /// <inheritdoc/>
     protected override void Added(Pfn head) => Kernel.DirectMap.Remove(head, 1, flush: !Kernel.Injects(InjectedFaults.SkipFlush));
 }

@@ -36,6 +36,22 @@ public sealed class VirtualMemoryArea
     /// <summary>Private and writable: a write makes a copy (is_cow_mapping).</summary>
     public bool IsCopyOnWrite => (Flags & (VmFlags.Shared | VmFlags.Write)) == VmFlags.Write;
 
+    /// <summary>The protection key of its pages: 0 to 15 (pkey_mprotect).</summary>
+    public int ProtectionKey { get; internal set; }
+
+    /// <summary>Anything is allowed at all (vma_is_accessible): an entry without rights is a NUMA hint then.</summary>
+    public bool IsAccessible => (Flags & (VmFlags.Read | VmFlags.Write | VmFlags.Exec)) != 0;
+
+    /// <summary>Pages become writable only through <see cref="VmBacking.MakeWritable"/> (vma_needs_dirty_tracking).</summary>
+    public bool NeedsDirtyTracking => (Flags & VmFlags.Shared) != 0 && Backing is { NeedsDirtyTracking: true };
+
+    /// <summary>The entry that shows a page with the range's rights (vm_page_prot).</summary>
+    internal HostPte EntryFor(Pfn frame, bool writable, int level = 1)
+    {
+        HostPte entry = HostPte.Map(frame, writable, level).WithKey(ProtectionKey);
+        return IsAccessible ? entry : entry.WithRights(readable: false);
+    }
+
     /// <summary>Whether an address lies in it.</summary>
     public bool Contains(Hva hva) => hva.Value >= Start.Value && hva.Value < End.Value;
 

@@ -34,6 +34,15 @@ public abstract class VmBacking
     /// <summary>GUP refuses pages of it, since the direct map does not show them (AS_NO_DIRECT_MAP, vma_is_secretmem).</summary>
     public virtual bool NoDirectMap => false;
 
+    /// <summary>It has to know of every write, since it writes pages out by itself: a long-term pin for writing is refused.</summary>
+    public virtual bool NeedsDirtyTracking => false;
+
+    /// <summary>Its pages are those of a device that a file system manages (vma_is_fsdax): no long-term pins.</summary>
+    public virtual bool IsFsDax => false;
+
+    /// <summary>The lock that a fault reads while it looks for the page (filemap_invalidate_lock); null: none.</summary>
+    public virtual HostLock? FaultLock => null;
+
     /// <summary>
     /// Answers a fault. For a page it takes a reference and gives the frame; a handler of bare frame numbers makes the entry itself and says
     /// <see cref="VmFault.NoPage"/>.

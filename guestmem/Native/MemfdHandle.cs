@@ -44,6 +44,27 @@ internal sealed class MemfdHandle : SafeHandleMinusOneIsInvalid
         return null;
     }
 
+    /// <summary>Makes an empty file whose pages the kernel takes out of its direct map (memfd_secret(2)), or returns null and the errno.</summary>
+    public static MemfdHandle? TryOpenSecret(out Errno error)
+    {
+        if (!OperatingSystem.IsLinux() || !Environment.Is64BitProcess)
+        {
+            error = Errno.ENOSYS;
+            return null;
+        }
+
+        var file = new MemfdHandle();
+        file.SetHandle((int)Libc.SystemCall(Libc.SysMemfdSecret, Libc.OpenCloseOnExec));
+        error = file.IsInvalid ? (Errno)Marshal.GetLastPInvokeError() : Errno.None;
+        if (!file.IsInvalid)
+        {
+            return file;
+        }
+
+        file.Dispose();
+        return null;
+    }
+
     /// <summary>Gives the file its size in bytes; the pages are holes until they are touched.</summary>
     public void SetLength(ulong size)
     {
@@ -69,6 +90,16 @@ internal sealed class MemfdHandle : SafeHandleMinusOneIsInvalid
         }
 
         return address;
+    }
+
+    /// <summary>Maps part of the file over a range of addresses that the caller owns.</summary>
+    public void MapOver(nint address, ulong offset, ulong length, bool writable)
+    {
+        int protection = Libc.ProtRead | (writable ? Libc.ProtWrite : 0);
+        if (Libc.Map(address, (nuint)length, protection, Libc.MapShared | Libc.MapFixed | Libc.MapNoReserve, this, (long)offset) == Libc.MapFailed)
+        {
+            HostMemoryException.Throw(length, (Errno)Marshal.GetLastPInvokeError());
+        }
     }
 
     protected override bool ReleaseHandle() => Libc.Close((int)handle) == 0;

@@ -1,16 +1,14 @@
-using System.Diagnostics.CodeAnalysis;
-
 namespace Quadwalk.GuestMemory;
 
 /// <summary>
-/// A virtual machine as its hypervisor sees memory (<c>struct kvm</c>): the VMM's process, the memslots, the second stage, and the notifier
-/// that keeps the last true to the first.
+/// A virtual machine as its hypervisor sees memory (<c>struct kvm</c>): the VMM's process, the memslots, the second stage, the vCPUs, and the
+/// notifier that keeps the last two true to the first.
 /// </summary>
-public sealed class Kvm : IDisposable
+public sealed partial class Kvm : IDisposable
 {
     private readonly Notifier notifier;
-    private readonly Dictionary<int, (GuestMemfd File, ulong First)> files = [];
     private readonly List<GfnToPfnCache> caches = [];
+    private readonly List<KvmVcpu> vcpus = [];
 
     /// <summary>Makes a virtual machine of a process, and registers its notifier there.</summary>
     /// <param name="process">The VMM.</param>
@@ -18,9 +16,14 @@ public sealed class Kvm : IDisposable
     {
         ArgumentNullException.ThrowIfNull(process);
         Process = process;
-        MmuLock = new HostLock("mmu_lock", process.Kernel.Scope);
-        StageBit = process.Kernel.Scope.Take();
-        SlotBit = process.Kernel.Scope.Take();
+        StepScope scope = process.Kernel.Scope;
+        MmuLock = new HostLock("mmu_lock", scope);
+        SlotsLock = new HostLock("slots_lock", scope);
+        Srcu = new SleepableRcu(scope);
+        StageBit = scope.Take();
+        SlotBit = scope.Take();
+        CacheListBit = scope.Take();
+        DirtyBit = scope.Take();
         notifier = new Notifier(this);
         process.Register(notifier);
     }
@@ -31,8 +34,11 @@ public sealed class Kvm : IDisposable
     /// <summary>The host.</summary>
     public HostKernel Kernel => Process.Kernel;
 
-    /// <summary>Which guest frames are memory; <see cref="Memslot.Host"/> is an address of <see cref="Process"/>.</summary>
-    public Memslots Slots { get; } = new();
+    /// <summary>
+    /// Which guest frames are memory; <see cref="Memslot.Host"/> is an address of <see cref="Process"/>. Slots may be added here before
+    /// anybody uses them; beside others they are changed by <see cref="CreateSlot"/> and its like.
+    /// </summary>
+    public Memslots Slots { get; } = new() { Accepted = MemslotFlags.ReadOnly | MemslotFlags.LogDirtyPages | MemslotFlags.GuestMemfd };
 
     /// <summary>The second stage.</summary>
     public StageTwoMap StageTwo { get; } = new();
@@ -40,8 +46,22 @@ public sealed class Kvm : IDisposable
     /// <summary>Which guest frames are private.</summary>
     public MemoryAttributes Attributes { get; } = new();
 
+    /// <summary>The virtual processors.</summary>
+    public IReadOnlyList<KvmVcpu> Vcpus => vcpus;
+
+    /// <summary>
+    /// allow_unsafe_mappings: frames without references may be used for good and without a notifier, although their owner does not know.
+    /// </summary>
+    public bool AllowUnsafeMappings { get; init; }
+
     /// <summary>mmu_lock: over the second stage and the invalidation state.</summary>
     public HostLock MmuLock { get; }
+
+    /// <summary>slots_lock: over changes of the memslots and of attributes.</summary>
+    public HostLock SlotsLock { get; }
+
+    /// <summary>kvm->srcu: held for reading by whoever uses a memslot.</summary>
+    public SleepableRcu Srcu { get; }
 
     /// <summary>mmu_invalidate_seq: grows with each invalidation that has ended.</summary>
     public ulong InvalidateSequence { get; private set; }
@@ -61,11 +81,32 @@ public sealed class Kvm : IDisposable
     /// <summary>Flushes of the guest's translations.</summary>
     public long Flushes { get; private set; }
 
+    /// <summary>Mappings of their own that caches of frames and lasting mappings have now (vmap, memremap).</summary>
+    public int LiveVmaps { get; internal set; }
+
     /// <summary>The bit by which steps say that they read or change the second stage.</summary>
     public ulong StageBit { get; }
 
     /// <summary>The bit by which steps say that they read or change the memslots.</summary>
     public ulong SlotBit { get; }
+
+    /// <summary>The bit by which steps say that they read or change the list of caches of frames, and what those show.</summary>
+    public ulong CacheListBit { get; }
+
+    /// <summary>The bit by which steps say that they read or change the dirty log.</summary>
+    public ulong DirtyBit { get; }
+
+    /// <summary>The bits of all vCPUs.</summary>
+    public ulong VcpuBits { get; private set; }
+
+    /// <summary>KVM_CREATE_VCPU.</summary>
+    public KvmVcpu AddVcpu()
+    {
+        KvmVcpu vcpu = new(this, vcpus.Count);
+        vcpus.Add(vcpu);
+        VcpuBits |= vcpu.Bit;
+        return vcpu;
+    }
 
     /// <summary>
     /// mmu_invalidate_retry_gfn: whether a frame that was looked up at a sequence may be stale by now. Asked under the mmu lock.
@@ -78,18 +119,16 @@ public sealed class Kvm : IDisposable
         return covered || InvalidateSequence != sequence;
     }
 
-    /// <summary>KVM_SET_MEMORY_ATTRIBUTES: makes guest frames private or shared; what the guest has of them goes.</summary>
-    /// <param name="first">The first frame.</param>
-    /// <param name="count">How many.</param>
-    /// <param name="isPrivate">Which of the two.</param>
-    public HostOperation SetAttributes(Gfn first, ulong count, bool isPrivate) => new AttributesOperation(this, first, count, isPrivate);
+    /// <summary>mmu_notifier_retry_cache: whether a frame that was looked up for a cache may be stale.</summary>
+    /// <param name="sequence">The sequence before the look-up.</param>
+    public bool MustRetryCache(ulong sequence) => ActiveInvalidations > 0 || InvalidateSequence != sequence;
 
-    /// <summary>Reads guest memory as the guest does, by the second stage alone; false where there is no translation.</summary>
+    /// <summary>Reads guest memory as the guest does, by the second stage alone; false where there is no translation, or one to a device.</summary>
     /// <param name="gpa">Where; the bytes lie in one page.</param>
     /// <param name="destination">Receives the bytes.</param>
     public bool TryGuestRead(Gpa gpa, Span<byte> destination)
     {
-        if (!StageTwo.TryFind(gpa.Frame, out _, out Pfn frame))
+        if (!StageTwo.TryFind(gpa.Frame, out _, out Pfn frame) || !Kernel.Frames.IsValid(frame))
         {
             return false;
         }
@@ -98,12 +137,12 @@ public sealed class Kvm : IDisposable
         return true;
     }
 
-    /// <summary>Writes guest memory as the guest does, by the second stage alone; false where there is no writable translation.</summary>
+    /// <summary>Writes guest memory as the guest does, by the second stage alone; false where there is no writable translation, or one to a device.</summary>
     /// <param name="gpa">Where; the bytes lie in one page.</param>
     /// <param name="source">The bytes.</param>
     public bool TryGuestWrite(Gpa gpa, ReadOnlySpan<byte> source)
     {
-        if (!StageTwo.TryFind(gpa.Frame, out StageTwoEntry entry, out Pfn frame) || !entry.Writable)
+        if (!StageTwo.TryFind(gpa.Frame, out StageTwoEntry entry, out Pfn frame) || !entry.Writable || !Kernel.Frames.IsValid(frame))
         {
             return false;
         }
@@ -113,68 +152,13 @@ public sealed class Kvm : IDisposable
         return true;
     }
 
-    /// <summary>KVM_SET_USER_MEMORY_REGION2 with KVM_MEM_GUEST_MEMFD: a slot whose private frames come from a guest_memfd.</summary>
-    /// <param name="gpa">The first guest-physical address.</param>
-    /// <param name="size">The size in bytes.</param>
-    /// <param name="host">Where the VMM maps the shared frames; a multiple of 4096, not 0.</param>
-    /// <param name="file">The guest_memfd.</param>
-    /// <param name="firstPage">The page of the file that the slot begins with.</param>
-    /// <param name="flags">What the slot allows: not read-only.</param>
-    /// <returns>The slot.</returns>
-    /// <exception cref="MemslotException">EEXIST: guest-physical overlap. EINVAL: anything else.</exception>
-    public Memslot AddGuestMemfdSlot(Gpa gpa, ulong size, Hva host, GuestMemfd file, ulong firstPage, MemslotFlags flags = MemslotFlags.None)
-    {
-        ArgumentNullException.ThrowIfNull(file);
-        if ((flags & MemslotFlags.ReadOnly) != 0)
-        {
-            throw new MemslotException(Errno.EINVAL, "a memslot with a guest_memfd cannot be read-only");
-        }
-
-        Memslot slot = Slots.Add(gpa, size, host, flags);
-        if (file.Bind(this, slot, firstPage) != Errno.None)
-        {
-            Slots.Remove(slot.Id);
-            throw new MemslotException(Errno.EINVAL, $"pages {firstPage} on of the guest_memfd are bound already or do not exist");
-        }
-
-        files[slot.Id] = (file, firstPage);
-        return slot;
-    }
-
-    /// <summary>The guest_memfd of a slot and the page that a guest frame has there; false if the slot has none.</summary>
-    public bool TryGuestMemfd(Memslot slot, Gfn gfn, [NotNullWhen(true)] out GuestMemfd? file, out ulong page)
-    {
-        ArgumentNullException.ThrowIfNull(slot);
-        bool found = files.TryGetValue(slot.Id, out (GuestMemfd File, ulong First) entry);
-        file = found ? entry.File : null;
-        page = found ? entry.First + (gfn.Value - slot.Base.Frame.Value) : 0;
-        return found;
-    }
-
-    /// <summary>Forgets a slot: the guest loses its frames.</summary>
-    /// <param name="id">The slot's number.</param>
-    public void RemoveSlot(int id)
-    {
-        Memslot slot = Slots.All.First(other => other.Id == id);
-        Slots.Remove(id);
-        if (files.Remove(id, out (GuestMemfd File, ulong First) entry))
-        {
-            entry.File.Unbind(this, id);
-        }
-
-        Zap(slot.Base.Frame, slot.Size >> PageSize.Shift4K);
-    }
-
     /// <inheritdoc/>
     public void Dispose() => Process.Unregister(notifier);
 
-    /// <summary>mmu_notifier_retry_cache: whether a frame that was looked up for a cache may be stale.</summary>
-    /// <param name="sequence">The sequence before the look-up.</param>
-    public bool MustRetryCache(ulong sequence) => ActiveInvalidations > 0 || InvalidateSequence != sequence;
-
     internal void Add(GfnToPfnCache cache)
     {
-        if (!caches.Contains(cache))
+        bool forget = Kernel.Injects(InjectedFaults.CacheNotListed) && caches.Exists(other => other.ShowsSameFrame(cache));
+        if (!forget && !caches.Contains(cache))
         {
             caches.Add(cache);
         }
@@ -182,41 +166,66 @@ public sealed class Kvm : IDisposable
 
     internal void Remove(GfnToPfnCache cache) => caches.Remove(cache);
 
-    internal void InvalidateCaches(Gfn first, ulong count)
+    /// <summary>
+    /// kvm_make_all_cpus_request: every vCPU has something to do before it enters the guest, and those that are in it are kicked out.
+    /// The piece that calls it says that it changes <see cref="VcpuBits"/>; <see cref="WaitOutside"/> comes next.
+    /// </summary>
+    internal void MakeAllCpusRequest(VcpuRequests requests)
     {
-        foreach (GfnToPfnCache cache in caches)
+        foreach (KvmVcpu vcpu in vcpus)
         {
-            if (cache.Shows(first, count))
+            vcpu.Make(requests);
+        }
+    }
+
+    /// <summary>Waits until no vCPU that was kicked is in the guest; no step if there is none.</summary>
+    internal IEnumerable<Step> WaitOutside(string who)
+    {
+        if (vcpus.Exists(vcpu => vcpu.IsKicked))
+        {
+            yield return Step.Wait($"{who}: wait until the vCPUs are out", () => !vcpus.Exists(vcpu => vcpu.IsKicked), VcpuBits, VcpuBits);
+        }
+    }
+
+    /// <summary>
+    /// kvm_flush_remote_tlbs: from the end of these steps no vCPU uses a translation that the second stage does not have any more. The piece
+    /// before says that it changes <see cref="VcpuBits"/>.
+    /// </summary>
+    internal IEnumerable<Step> FlushRemoteTlbs(string who)
+    {
+        Flushes++;
+        if (Kernel.Injects(InjectedFaults.SkipStageTwoFlush))
+        {
+            yield break;
+        }
+
+        MakeAllCpusRequest(VcpuRequests.TlbFlush);
+        foreach (Step step in WaitOutside(who))
+        {
+            yield return step;
+        }
+    }
+
+    /// <summary>Removes translations; whether a flush is due.</summary>
+    internal bool Zap(Gfn first, ulong count)
+    {
+        if (Kernel.Behavior != KernelBehavior.V6_12)
+        {
+            return StageTwo.Zap(first, count) > 0;
+        }
+
+        List<StageTwoEntry> zapped = [];
+        StageTwo.Zap(first, count, zapped);
+        foreach (StageTwoEntry entry in zapped)
+        {
+            // kvm_set_pfn_dirty: 6.12 tells the struct page when the entry goes, if it takes the frame for one with a page.
+            if (entry.Dirty && Kernel.Frames.IsValid(entry.Frame) && !Kernel.Frames[entry.Frame].Has(FrameFlags.Reserved))
             {
-                cache.Invalidate();
+                Kernel.Folios.MarkDirty(entry.Frame);
             }
         }
-    }
 
-    internal void BeginActive() => ActiveInvalidations++;
-
-    internal void EndActive() => ActiveInvalidations--;
-
-    internal void BeginInvalidation(Gfn first, Gfn end)
-    {
-        InvalidateRange = InvalidationsInProgress++ == 0
-            ? (first, end)
-            : (new Gfn(Math.Min(first.Value, InvalidateRange.First.Value)), new Gfn(Math.Max(end.Value, InvalidateRange.End.Value)));
-    }
-
-    internal void EndInvalidation()
-    {
-        // The sequence first: who sees no invalidation in progress sees that one has been.
-        InvalidateSequence++;
-        InvalidationsInProgress--;
-    }
-
-    internal void Zap(Gfn first, ulong count)
-    {
-        if (StageTwo.Zap(first, count) > 0)
-        {
-            Flushes++;
-        }
+        return zapped.Count > 0;
     }
 
     /// <summary>The guest frames of the slots that show a range of the VMM's addresses.</summary>
@@ -232,109 +241,6 @@ public sealed class Kvm : IDisposable
                 ulong last = (slot.Base.Value + (to - 1 - slot.Host.Value)) >> PageSize.Shift4K;
                 yield return (new Gfn(first), last - first + 1);
             }
-        }
-    }
-
-    private sealed class Notifier(Kvm vm) : MmuNotifier
-    {
-        public override HostOperation InvalidateStart(NotifierRange range) => new StartOperation(vm, range);
-
-        public override HostOperation InvalidateEnd(NotifierRange range) => new EndOperation(vm);
-
-        public override bool ClearYoung(Hva start, Hva end) => Young(start, end, clear: true);
-
-        public override bool TestYoung(Hva start, Hva end) => Young(start, end, clear: false);
-
-        private bool Young(Hva start, Hva end, bool clear)
-        {
-            bool young = false;
-            foreach ((Gfn first, ulong count) in vm.GuestFrames(start, end))
-            {
-                for (ulong i = 0; i < count; i++)
-                {
-                    Gfn gfn = new(first.Value + i);
-                    if (vm.StageTwo.TryFind(gfn, out StageTwoEntry entry, out _) && entry.Accessed)
-                    {
-                        young = true;
-                        if (clear)
-                        {
-                            vm.StageTwo.Update(gfn, entry with { Accessed = false });
-                        }
-                    }
-                }
-            }
-
-            return young;
-        }
-    }
-
-    private sealed class StartOperation(Kvm vm, NotifierRange range) : HostOperation
-    {
-        public override string Name => "invalidate_range_start";
-
-        protected internal override IEnumerable<Step> Steps()
-        {
-            yield return Step.Do("invalidate start: active_count++", 0, vm.StageBit);
-            vm.BeginActive();
-            foreach (GfnToPfnCache cache in vm.caches.ToArray())
-            {
-                if (!cache.Shows(range.Start, range.End))
-                {
-                    continue;
-                }
-
-                yield return Step.Acquire("invalidate start: gpc->lock", cache.Lock, 0, vm.StageBit);
-                cache.Invalidate();
-                cache.Lock.Release();
-            }
-
-            yield return Step.Acquire("invalidate start: mmu_lock, in_progress++", vm.MmuLock, vm.SlotBit, vm.StageBit);
-            (Gfn First, ulong Count)[] frames = [.. vm.GuestFrames(range.Start, range.End)];
-            ulong first = frames.Length == 0 ? 0 : frames.Min(part => part.First.Value);
-            ulong end = frames.Length == 0 ? 0 : frames.Max(part => part.First.Value + part.Count);
-            vm.BeginInvalidation(new Gfn(first), new Gfn(end));
-            yield return Step.Do("invalidate start: zap and flush", vm.SlotBit, vm.StageBit | vm.MmuLock.Bit);
-            foreach ((Gfn part, ulong count) in frames)
-            {
-                vm.Zap(part, count);
-            }
-
-            vm.MmuLock.Release();
-        }
-    }
-
-    private sealed class EndOperation(Kvm vm) : HostOperation
-    {
-        public override string Name => "invalidate_range_end";
-
-        protected internal override IEnumerable<Step> Steps()
-        {
-            yield return Step.Acquire("invalidate end: mmu_lock, seq++, in_progress--", vm.MmuLock, 0, vm.StageBit);
-            vm.EndInvalidation();
-            vm.MmuLock.Release();
-            yield return Step.Do("invalidate end: active_count--", 0, vm.StageBit);
-            vm.EndActive();
-        }
-    }
-
-    private sealed class AttributesOperation(Kvm vm, Gfn first, ulong count, bool isPrivate) : HostOperation
-    {
-        public override string Name => "set attributes";
-
-        protected internal override IEnumerable<Step> Steps()
-        {
-            yield return Step.Acquire("attributes: mmu_lock, invalidate begin, zap", vm.MmuLock, 0, vm.StageBit);
-            vm.BeginInvalidation(first, new Gfn(first.Value + count));
-            vm.Zap(first, count);
-            vm.BeginActive();
-            vm.InvalidateCaches(first, count);
-            vm.MmuLock.Release();
-            yield return Step.Do("attributes: store", 0, vm.SlotBit);
-            vm.Attributes.Set(first, count, isPrivate);
-            yield return Step.Acquire("attributes: mmu_lock, invalidate end", vm.MmuLock, 0, vm.StageBit);
-            vm.EndInvalidation();
-            vm.EndActive();
-            vm.MmuLock.Release();
         }
     }
 }

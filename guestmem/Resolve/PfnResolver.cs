@@ -48,22 +48,73 @@ public sealed class PfnResolver : HostOperation<PfnResult>
             return;
         }
 
-        if (dirty)
+        Release(mm.Kernel.Folios, page, request.Pin, dirty);
+        RefcountedPage = null;
+    }
+
+    /// <summary>
+    /// hva_to_pfn_fast as a call: the frame of a page that is mapped and that GUP gives without a lock or a fault, with a reference for the
+    /// caller. It allocates nothing and is one piece: nobody can come in between.
+    /// </summary>
+    /// <param name="mm">The process.</param>
+    /// <param name="hva">The address.</param>
+    /// <param name="flags">Any of <see cref="FollFlags.Write"/>, and one of <see cref="FollFlags.Get"/> and <see cref="FollFlags.Pin"/>.</param>
+    /// <param name="frame">The frame.</param>
+    /// <returns>False: it takes more than that, and nothing was done.</returns>
+    public static bool TryFast(AddressSpace mm, Hva hva, FollFlags flags, out Pfn frame)
+    {
+        ArgumentNullException.ThrowIfNull(mm);
+        HostPte entry = mm.Tables.Find(hva, out int level);
+        frame = HostPageTable.FrameOf(entry, hva, level);
+        Folios folios = mm.Kernel.Folios;
+        if (!GupRules.FastAllows(mm, entry, level, hva, flags) || !((flags & FollFlags.Pin) != 0 ? folios.TryPin(frame) : folios.TryGet(frame)))
         {
-            mm.Kernel.Folios.MarkDirty(page);
+            return false;
         }
 
-        mm.Kernel.Folios.MarkAccessed(page);
-        if (request.Pin)
+        if ((flags & FollFlags.Write) != 0)
         {
-            mm.Kernel.Folios.Unpin(page);
+            folios.MarkAccessed(frame);
+        }
+
+        return true;
+    }
+
+    /// <summary>Gives back a reference or a pin, and marks the page as used.</summary>
+    internal static void Release(Folios folios, Pfn page, bool pin, bool dirty)
+    {
+        if (dirty)
+        {
+            folios.MarkDirty(page);
+        }
+
+        folios.MarkAccessed(page);
+        if (pin)
+        {
+            folios.Unpin(page);
         }
         else
         {
-            mm.Kernel.Folios.Put(page);
+            folios.Put(page);
+        }
+    }
+
+    private protected override bool TryAtOnce()
+    {
+        if ((request.Write || request.MapWritable) && TryFast(mm, hva, FollFlags.Write | Reference, out Pfn frame))
+        {
+            Found(frame, writable: true);
+            return true;
         }
 
-        RefcountedPage = null;
+        if (request.Write || !TryFast(mm, hva, Reference, out frame))
+        {
+            return false;
+        }
+
+        SlowLookups++;
+        Found(frame, writable: false);
+        return true;
     }
 
     /// <inheritdoc/>
@@ -81,7 +132,8 @@ public sealed class PfnResolver : HostOperation<PfnResult>
             }
         }
 
-        FollFlags slowFlags = (request.Flags & (FollFlags.Write | FollFlags.NoWait | FollFlags.Interruptible)) | FollFlags.HwPoison | Reference;
+        FollFlags slowFlags = (request.Flags & (FollFlags.Write | FollFlags.NoWait | FollFlags.Interruptible))
+            | FollFlags.HwPoison | FollFlags.HonorNumaFault | Reference;
         GupOperation slow = new(mm, hva, 1, slowFlags);
         SlowLookups++;
         yield return Step.Through(slow);
@@ -105,14 +157,11 @@ public sealed class PfnResolver : HostOperation<PfnResult>
         switch (slow.Result.Error)
         {
             case Errno.EINTR:
-            case Errno.EAGAIN when (request.Flags & FollFlags.NoWait) == 0:
+            case Errno.EAGAIN:
                 Result = PfnResult.SignalPending;
                 yield break;
             case Errno.EHWPOISON:
                 Result = PfnResult.HwPoison;
-                yield break;
-            case Errno.EAGAIN:
-                Result = PfnResult.NeedsIo;
                 yield break;
         }
 
@@ -123,7 +172,9 @@ public sealed class PfnResolver : HostOperation<PfnResult>
             VirtualMemoryArea? area = mm.Find(hva);
             if (area is null || (area.Flags & (VmFlags.Io | VmFlags.PfnMap)) == 0)
             {
-                bool wouldWait = area is not null && (request.Flags & FollFlags.NoWait) != 0 && slow.Result.Error == Errno.EAGAIN;
+                // vma_is_valid: a page could be had there, if one waited.
+                VmFlags needed = request.Write ? VmFlags.Read | VmFlags.Write : VmFlags.Read;
+                bool wouldWait = area is not null && (request.Flags & FollFlags.NoWait) != 0 && (area.Flags & needed) == needed;
                 Result = wouldWait ? PfnResult.NeedsIo : PfnResult.Fault;
                 break;
             }
@@ -132,13 +183,15 @@ public sealed class PfnResolver : HostOperation<PfnResult>
             HostPte entry = mm.Tables.Find(hva, out int level);
             if (!entry.IsPresent)
             {
-                FaultOperation fault = new(mm, hva, request.Write, locked: true);
+                // fixup_user_fault: where the fault drops the lock, it is taken again, and the range may be another by then.
+                FaultFlags how = FaultFlags.AllowRetry | FaultFlags.Killable | (request.Write ? FaultFlags.Write : FaultFlags.None);
+                FaultOperation fault = new(mm, hva, how, locked: true);
                 yield return Step.Through(fault);
-                if (fault.Result == VmFault.Retry)
+                if (fault.DroppedLock)
                 {
-                    // fixup_user_fault dropped the lock: the range may be another by now.
-                    yield return Step.Do("hva_to_pfn_remapped: -EAGAIN, find the range again", mm.TableBit);
-                    retry = true;
+                    yield return Step.AcquireShared("hva_to_pfn_remapped: -EAGAIN, find the range again", mm.MmapLock);
+                    retry = !mm.FatalSignalPending;
+                    Result = retry ? Result : PfnResult.Fault;
                     continue;
                 }
 
@@ -182,7 +235,7 @@ public sealed class PfnResolver : HostOperation<PfnResult>
         }
 
         Pfn frame = HostPageTable.FrameOf(entry, hva, level);
-        if (request.Pin)
+        if (request.Pin && !request.AllowUnsafe)
         {
             // kvm_resolve_pfn: what cannot be pinned cannot be used without a notifier.
             Result = PfnResult.Fault;
@@ -193,7 +246,11 @@ public sealed class PfnResolver : HostOperation<PfnResult>
         bool counted = frames.IsValid(frame) && !frames[frame].Has(FrameFlags.Reserved);
         if (Behavior == KernelBehavior.V6_12 && counted)
         {
-            if (!mm.Kernel.Folios.TryGet(frame))
+            if (mm.Kernel.Injects(InjectedFaults.TakeForeignReference))
+            {
+                mm.Kernel.Folios.Get(frame);
+            }
+            else if (!mm.Kernel.Folios.TryGet(frame))
             {
                 Result = PfnResult.Fault;
                 return;

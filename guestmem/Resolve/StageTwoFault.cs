@@ -1,50 +1,28 @@
 namespace Quadwalk.GuestMemory;
 
-/// <summary>How a fault of the second stage ended (<c>RET_PF_*</c> and KVM_RUN's errors).</summary>
-public enum StageTwoOutcome
-{
-    /// <summary>RET_PF_FIXED: the translation is there.</summary>
-    Fixed,
-
-    /// <summary>RET_PF_RETRY: the guest may try again.</summary>
-    Retry,
-
-    /// <summary>RET_PF_EMULATE: no memory there, or a write to what is read-only: the instruction is to be emulated.</summary>
-    Emulate,
-
-    /// <summary>-EFAULT to the VMM.</summary>
-    Fault,
-
-    /// <summary>-EINTR to the VMM.</summary>
-    Interrupted,
-
-    /// <summary>KVM_EXIT_MEMORY_FAULT: the guest means private memory where shared is, or the other way round; the VMM may convert it.</summary>
-    MemoryFault,
-
-    /// <summary>-EHWPOISON to the VMM, with SIGBUS (MCEERR_AR) at the address.</summary>
-    HwPoison,
-}
-
 /// <summary>
 /// A fault of the second stage (<c>kvm_tdp_page_fault</c>): reads the sequence, looks the frame up, and under the mmu lock installs it, unless
 /// an invalidation has come in between.
 /// </summary>
-public sealed class StageTwoFault : HostOperation<StageTwoOutcome>
+public sealed partial class StageTwoFault : HostOperation<StageTwoOutcome>
 {
     private readonly Kvm vm;
     private readonly Gfn gfn;
     private readonly bool write;
     private readonly bool asPrivate;
+    private readonly KvmVcpu? vcpu;
+    private bool stale;
 
     /// <summary>Prepares a fault.</summary>
     /// <param name="vm">The virtual machine.</param>
     /// <param name="gpa">The guest-physical address.</param>
     /// <param name="write">The guest writes.</param>
     /// <param name="asPrivate">The guest means private memory.</param>
-    public StageTwoFault(Kvm vm, Gpa gpa, bool write, bool asPrivate = false)
+    /// <param name="vcpu">The vCPU that faults, for its dirty ring.</param>
+    public StageTwoFault(Kvm vm, Gpa gpa, bool write, bool asPrivate = false, KvmVcpu? vcpu = null)
     {
         ArgumentNullException.ThrowIfNull(vm);
-        (this.vm, gfn, this.write, this.asPrivate) = (vm, gpa.Frame, write, asPrivate);
+        (this.vm, gfn, this.write, this.asPrivate, this.vcpu) = (vm, gpa.Frame, write, asPrivate, vcpu);
     }
 
     /// <inheritdoc/>
@@ -53,135 +31,186 @@ public sealed class StageTwoFault : HostOperation<StageTwoOutcome>
     /// <summary>How often the look-up was made again because of an invalidation.</summary>
     public int Retries { get; private set; }
 
+    /// <summary>The error number that KVM_RUN returns; none where it does not return.</summary>
+    public Errno Error { get; private set; }
+
+    /// <summary>What KVM_EXIT_MEMORY_FAULT tells, where it comes to that.</summary>
+    public MemoryFaultRecord? MemoryFault { get; private set; }
+
+    /// <summary>The slot about to go or to move that the fault met; it is to be tried again, and the result is <see cref="StageTwoOutcome.Retry"/>.</summary>
+    public Memslot? InvalidSlot { get; private set; }
+
+    /// <summary>The generation in which no slot held the frame; null where one did.</summary>
+    public ulong? NoSlotGeneration { get; private set; }
+
     /// <inheritdoc/>
     protected internal override IEnumerable<Step> Steps()
     {
-        while (true)
+        do
         {
-            yield return Step.Do("fault: read the sequence and the slot", vm.StageBit | vm.SlotBit);
-            ulong sequence = vm.InvalidateSequence;
-            if (!vm.Slots.TryFind(gfn.Address, out Memslot? slot) || (write && !slot.IsWritable))
+            stale = false;
+            yield return Step.Do("fault: read the sequence and the slot", vm.StageBit | vm.SlotBit | vm.Srcu.Bit);
+            int reading = vm.Srcu.ReadLock();
+            foreach (Step step in Attempt(vm.InvalidateSequence))
             {
-                Result = StageTwoOutcome.Emulate;
-                yield break;
+                yield return step;
             }
 
-            if (asPrivate != vm.Attributes.IsPrivate(gfn))
+            yield return Step.Do("fault: srcu_read_unlock", vm.Srcu.Bit);
+            vm.Srcu.ReadUnlock(reading);
+            if (stale)
             {
-                Result = StageTwoOutcome.MemoryFault;
-                yield break;
+                Retries++;
+                yield return Step.Wait("fault: wait for the invalidation to end", () => vm.InvalidationsInProgress == 0, vm.StageBit);
+            }
+        }
+        while (stale);
+    }
+
+    private IEnumerable<Step> Attempt(ulong sequence)
+    {
+        if (asPrivate != vm.Attributes.IsPrivate(gfn))
+        {
+            Exit(StageTwoOutcome.MemoryFault, Errno.EFAULT, recorded: true);
+            return [];
+        }
+
+        if (!vm.Slots.TryFind(gfn.Address, out Memslot? slot))
+        {
+            NoSlotGeneration = vm.Slots.Generation;
+            Exit(asPrivate ? StageTwoOutcome.MemoryFault : StageTwoOutcome.Emulate, asPrivate ? Errno.EFAULT : Errno.None, recorded: asPrivate);
+            return [];
+        }
+
+        if (slot.IsInvalid)
+        {
+            InvalidSlot = slot;
+            Result = StageTwoOutcome.Retry;
+            return [];
+        }
+
+        if (write && !slot.IsWritable)
+        {
+            Result = StageTwoOutcome.Emulate;
+            return [];
+        }
+
+        // What GUP refuses comes from the file, even where it is shared.
+        bool fromFile = asPrivate || (vm.TryGuestMemfd(slot, gfn, out GuestMemfd? file, out _) && file.NoDirectMap);
+        return fromFile ? FaultFromFile(slot, sequence) : FaultFromProcess(slot, sequence);
+    }
+
+    private IEnumerable<Step> FaultFromProcess(Memslot slot, ulong sequence)
+    {
+        Hva hva = slot.Host + (gfn.Address.Value - slot.Base.Value);
+        PfnResolver resolver = new(vm.Process, hva, new FollowPfn(write ? FollFlags.Write : FollFlags.None, MapWritable: slot.IsWritable));
+        yield return Step.Through(resolver);
+        if (resolver.Result.IsError)
+        {
+            if (resolver.Result == PfnResult.HwPoison)
+            {
+                // kvm_handle_error_pfn: the VMM gets the signal, and the guest tries again until the VMM has done something about it.
+                vm.Process.Raise(new BusError(BusErrorCode.ActionRequired, hva.Page));
             }
 
-            if (asPrivate)
-            {
-                foreach (Step step in FaultPrivate(slot, sequence))
-                {
-                    yield return step;
-                }
+            StageTwoOutcome outcome = OutcomeOf(resolver.Result);
+            Exit(outcome, ErrorOf(outcome), recorded: false);
+            yield break;
+        }
 
-                if (Result == StageTwoOutcome.Retry)
-                {
-                    continue;
-                }
-
-                yield break;
-            }
-
-            Hva hva = slot.Host + (gfn.Address.Value - slot.Base.Value);
-            PfnResolver resolver = new(vm.Process, hva, new FollowPfn(write ? FollFlags.Write : FollFlags.None, MapWritable: slot.IsWritable));
-            yield return Step.Through(resolver);
-            if (resolver.Result.IsError)
-            {
-                Result = OutcomeOf(resolver.Result);
-                yield break;
-            }
-
-            yield return Step.Acquire("fault: mmu_lock, compare the sequence", vm.MmuLock, vm.SlotBit, vm.StageBit | vm.Process.TableBit);
-            bool stale = vm.MustRetry(sequence, gfn) && !vm.Kernel.Injects(InjectedFaults.SkipInvalidateCheck);
-            if (!stale)
-            {
-                Install(slot, hva, resolver);
-            }
-
-            resolver.Release(dirty: !stale && resolver.Writable);
-            vm.MmuLock.Release();
-            if (!stale)
-            {
-                Result = StageTwoOutcome.Fixed;
-                yield break;
-            }
-
-            Retries++;
-            yield return Step.Wait("fault: wait for the invalidation to end", () => vm.InvalidationsInProgress == 0, vm.StageBit);
+        bool writable = slot.IsWritable && (resolver.Writable || vm.Kernel.Injects(InjectedFaults.WritableUnasked));
+        yield return Step.Acquire(
+            "fault: mmu_lock, compare the sequence", vm.MmuLock, vm.SlotBit, vm.StageBit | vm.Process.TableBit | vm.VcpuBits | vm.DirtyBit);
+        stale = IsStale(sequence);
+        bool flush = !stale && Install(slot, resolver.Result.Frame, StageTwoLevel.OfShared(vm, slot, gfn), writable);
+        resolver.Release(dirty: !stale && resolver.Writable);
+        foreach (Step step in Finish(flush))
+        {
+            yield return step;
         }
     }
 
     // kvm_mmu_faultin_pfn_gmem.
-    private IEnumerable<Step> FaultPrivate(Memslot slot, ulong sequence)
+    private IEnumerable<Step> FaultFromFile(Memslot slot, ulong sequence)
     {
         if (!vm.TryGuestMemfd(slot, gfn, out GuestMemfd? file, out ulong page))
         {
-            Result = StageTwoOutcome.MemoryFault;
+            Exit(StageTwoOutcome.MemoryFault, Errno.EFAULT, recorded: true);
             yield break;
         }
 
         yield return Step.Do("fault: kvm_gmem_get_pfn", file.CacheBit, file.CacheBit);
-        Errno error = file.GetPfn(vm, slot.Id, page, out Pfn frame);
+        Errno error = file.GetPfn(vm, slot.Id, page, out Pfn frame, out int order);
         if (error != Errno.None)
         {
-            Result = error == Errno.EHWPOISON ? StageTwoOutcome.HwPoison : StageTwoOutcome.Fault;
+            Exit(error == Errno.EHWPOISON ? StageTwoOutcome.HwPoison : StageTwoOutcome.Fault, error, recorded: true);
             yield break;
         }
 
-        yield return Step.Acquire("fault: mmu_lock, compare the sequence", vm.MmuLock, vm.SlotBit, vm.StageBit | file.CacheBit);
-        bool stale = vm.MustRetry(sequence, gfn) && !vm.Kernel.Injects(InjectedFaults.SkipInvalidateCheck);
-        if (!stale)
-        {
-            vm.StageTwo.Install(gfn, new StageTwoEntry(frame, 1, Writable: true));
-        }
-
+        yield return Step.Acquire("fault: mmu_lock, compare the sequence", vm.MmuLock, vm.SlotBit, vm.StageBit | file.CacheBit | vm.VcpuBits);
+        stale = IsStale(sequence);
+        bool flush = !stale && Install(slot, frame, StageTwoLevel.OfPrivate(vm, slot, gfn, page, order), writable: true);
         vm.Kernel.Folios.Put(frame);
-        vm.MmuLock.Release();
-        Result = stale ? StageTwoOutcome.Retry : StageTwoOutcome.Fixed;
-        if (stale)
+        foreach (Step step in Finish(flush))
         {
-            Retries++;
-            yield return Step.Wait("fault: wait for the invalidation to end", () => vm.InvalidationsInProgress == 0, vm.StageBit);
+            yield return step;
         }
     }
 
-    private void Install(Memslot slot, Hva hva, PfnResolver resolver)
+    private IEnumerable<Step> Finish(bool flush)
     {
-        int level = MappingLevel(slot, hva);
-        int order = HostPageTable.OrderOf(level);
-        Pfn first = new(resolver.Result.Frame.Value - (gfn.Value & ((1UL << order) - 1)));
-        vm.StageTwo.Install(gfn, new StageTwoEntry(first, level, resolver.Writable && slot.IsWritable));
-    }
-
-    // kvm_mmu_max_mapping_level: the host's leaf, the slot's alignment and its ends.
-    private int MappingLevel(Memslot slot, Hva hva)
-    {
-        HostPte leaf = vm.Process.Tables.Find(hva, out int level);
-        level = leaf.IsPresent ? level : 1;
-        for (; level > 1; level--)
+        if (flush)
         {
-            ulong size = 1UL << HostPageTable.Shift(level);
-            ulong start = gfn.Address.Value & ~(size - 1);
-            bool aligned = ((slot.Base.Value ^ slot.Host.Value) & (size - 1)) == 0;
-            bool uniform = vm.Attributes.PrivateFrames == 0 || vm.Attributes.IsUniform(new Gfn(start >> PageSize.Shift4K), size >> PageSize.Shift4K);
-            if (aligned && uniform && start >= slot.Base.Value && start + size <= slot.End.Value)
+            foreach (Step step in vm.FlushRemoteTlbs("fault"))
             {
-                break;
+                yield return step;
             }
         }
 
-        return level;
+        vm.MmuLock.Release();
+        Result = stale ? StageTwoOutcome.Retry : StageTwoOutcome.Fixed;
+    }
+
+    private bool IsStale(ulong sequence) => vm.MustRetry(sequence, gfn) && !vm.Kernel.Injects(InjectedFaults.SkipInvalidateCheck);
+
+    // Whether a translation that somebody may have cached has become another.
+    private bool Install(Memslot slot, Pfn frame, int level, bool writable)
+    {
+        bool known = vm.StageTwo.TryFind(gfn, out StageTwoEntry old, out Pfn shown);
+        if (known && shown == frame && old.Level == level && old.Private == asPrivate && (old.Writable || !writable))
+        {
+            // RET_PF_SPURIOUS: another vCPU was first.
+            return false;
+        }
+
+        Pfn first = new(frame.Value - (gfn.Value & ((1UL << HostPageTable.OrderOf(level)) - 1)));
+        vm.StageTwo.Install(gfn, new StageTwoEntry(first, level, writable, Dirty: write, Private: asPrivate));
+        if (writable)
+        {
+            vm.MarkDirty(slot, gfn, vcpu);
+        }
+
+        return known && (shown != frame || old.Level != level || old.Private != asPrivate);
+    }
+
+    private void Exit(StageTwoOutcome outcome, Errno error, bool recorded)
+    {
+        (Result, Error) = (outcome, error);
+        MemoryFault = recorded ? new MemoryFaultRecord(gfn.Address, PageSize.Size4K, asPrivate) : null;
     }
 
     private static StageTwoOutcome OutcomeOf(PfnResult result) =>
-        result == PfnResult.HwPoison ? StageTwoOutcome.HwPoison
+        result == PfnResult.HwPoison ? StageTwoOutcome.Retry
         : result == PfnResult.ReadOnlyFault ? StageTwoOutcome.Emulate
         : result == PfnResult.SignalPending ? StageTwoOutcome.Interrupted
         : result == PfnResult.NeedsIo ? StageTwoOutcome.Retry
         : StageTwoOutcome.Fault;
+
+    private static Errno ErrorOf(StageTwoOutcome outcome) => outcome switch
+    {
+        StageTwoOutcome.HwPoison => Errno.EHWPOISON,
+        StageTwoOutcome.Interrupted => Errno.EINTR,
+        StageTwoOutcome.Fault => Errno.EFAULT,
+        _ => Errno.None,
+    };
 }

@@ -1,5 +1,3 @@
-using System.Diagnostics.CodeAnalysis;
-
 namespace Quadwalk.GuestMemory;
 
 /// <summary>
@@ -10,17 +8,18 @@ namespace Quadwalk.GuestMemory;
 /// A private page has no host mapping, no reference beside the file's own, and no pin; a touch by the host is SIGBUS. A shared page can be
 /// faulted in by the host and, unless the file has no direct map, be had by GUP.
 /// </remarks>
-public sealed class GuestMemfd : MemoryFile
+public sealed partial class GuestMemfd : MemoryFile
 {
     private const GuestMemfdFlags Known = GuestMemfdFlags.Mmap | GuestMemfdFlags.InitShared | GuestMemfdFlags.NoDirectMap;
 
     private readonly HashSet<ulong> converted = [];
-    private readonly List<Binding> bindings = [];
+    private readonly HashSet<ulong> prepared = [];
 
     private GuestMemfd(HostKernel kernel, ulong pages, GuestMemfdFlags flags, int order)
         : base(kernel, pages, order)
     {
         Flags = flags;
+        InvalidateLock = new HostLock("invalidate_lock", kernel.Scope);
         if (NoDirectMap)
         {
             kernel.MarkWithoutDirectMap(Id);
@@ -30,11 +29,34 @@ public sealed class GuestMemfd : MemoryFile
     /// <summary>What it was made as.</summary>
     public GuestMemfdFlags Flags { get; }
 
+    /// <summary>filemap_invalidate_lock: over bindings, conversions and holes; host faults read it.</summary>
+    public HostLock InvalidateLock { get; }
+
     /// <inheritdoc/>
     public override string Name => "guest_memfd";
 
     /// <inheritdoc/>
+    public override HostLock FaultLock => InvalidateLock;
+
+    /// <inheritdoc/>
     public override bool NoDirectMap => (Flags & GuestMemfdFlags.NoDirectMap) != 0;
+
+    /// <inheritdoc/>
+    internal override Errno MigrationRefusal => Errno.EBUSY;
+
+    /// <inheritdoc/>
+    internal override bool CanReclaim => false;
+
+    /// <inheritdoc/>
+    internal override MemoryFailureOutcome LostOutcome => MemoryFailureOutcome.Delayed;
+
+    /// <summary>kvm_gmem_error_folio: the guests lose the page, and who asks for it is told; the file keeps it.</summary>
+    internal override IEnumerable<Step> RemoveLost(Pfn frame)
+    {
+        Pfn head = Kernel.Frames.HeadOf(frame);
+        ulong page = Kernel.Frames[head].Index + (frame.Value - head.Value);
+        return InvalidateBegin(page, 1).Concat(InvalidateEnd(page, 1));
+    }
 
     /// <summary>KVM_CREATE_GUEST_MEMFD.</summary>
     /// <param name="kernel">The host.</param>
@@ -106,27 +128,44 @@ public sealed class GuestMemfd : MemoryFile
         return Errno.None;
     }
 
-    /// <summary>Makes pages private or shared, in place.</summary>
-    /// <param name="first">The first page.</param>
-    /// <param name="count">How many.</param>
-    /// <param name="toPrivate">Which of the two.</param>
-    public ConvertOperation Convert(ulong first, ulong count, bool toPrivate) => new(this, first, count, toPrivate);
+    /// <inheritdoc/>
+    public override HostOperation Punch(ulong first, ulong count) => new RevokeOperation(this, first, count);
 
-    /// <summary>Shows a part of the file to a virtual machine.</summary>
-    /// <returns>EINVAL where the part is bound already or reaches beyond the end.</returns>
-    internal Errno Bind(Kvm vm, Memslot slot, ulong firstPage)
+    /// <summary>ftruncate(2): the size of a guest_memfd is that of its making, so the result is EINVAL and nothing is done.</summary>
+    /// <param name="size">The new size in pages.</param>
+    public override HostOperation Truncate(ulong size) => new RefusedTruncation();
+
+    /// <summary>fallocate(2) without FALLOC_FL_PUNCH_HOLE (<c>kvm_gmem_allocate</c>): makes the pages of a range.</summary>
+    /// <param name="offset">The first byte.</param>
+    /// <param name="length">How many bytes.</param>
+    /// <param name="keepSize">FALLOC_FL_KEEP_SIZE is given.</param>
+    /// <returns>EOPNOTSUPP without <paramref name="keepSize"/>; EINVAL for bytes that are not whole pages, none, or beyond the end; ENOMEM.</returns>
+    public Errno Allocate(ulong offset, ulong length, bool keepSize)
     {
-        ulong pages = slot.Size >> PageSize.Shift4K;
-        if (firstPage + pages > Size || bindings.Exists(other => firstPage < other.FirstPage + other.Pages && other.FirstPage < firstPage + pages))
+        if (!keepSize)
+        {
+            return Errno.EOPNOTSUPP;
+        }
+
+        ulong pages = length >> PageSize.Shift4K;
+        if (((offset | length) & PageSize.Mask4K) != 0 || pages == 0 || offset >> PageSize.Shift4K > Size || pages > Size - (offset >> PageSize.Shift4K))
         {
             return Errno.EINVAL;
         }
 
-        bindings.Add(new Binding(vm, slot.Id, slot.Base.Frame, firstPage, pages));
+        for (ulong page = offset >> PageSize.Shift4K; pages > 0; page++, pages--)
+        {
+            VmFault fault = Get(page, out Pfn frame);
+            if (fault != VmFault.Page)
+            {
+                return fault == VmFault.HwPoison ? Errno.EHWPOISON : Errno.ENOMEM;
+            }
+
+            Kernel.Folios.Put(frame);
+        }
+
         return Errno.None;
     }
-
-    internal void Unbind(Kvm vm, int slotId) => bindings.RemoveAll(binding => binding.Vm == vm && binding.SlotId == slotId);
 
     /// <summary>kvm_gmem_get_pfn: the frame of a page, with a reference for the caller.</summary>
     /// <param name="vm">The virtual machine that asks.</param>
@@ -134,21 +173,50 @@ public sealed class GuestMemfd : MemoryFile
     /// <param name="page">The page of the file.</param>
     /// <param name="frame">The frame.</param>
     /// <returns>EIO for a slot that is not bound to the page any more; EHWPOISON; ENOMEM.</returns>
-    public Errno GetPfn(Kvm vm, int slotId, ulong page, out Pfn frame)
+    public Errno GetPfn(Kvm vm, int slotId, ulong page, out Pfn frame) => GetPfn(vm, slotId, page, out frame, out _);
+
+    /// <summary>kvm_gmem_get_pfn: the frame of a page, with a reference for the caller, and how large its folio is.</summary>
+    /// <param name="vm">The virtual machine that asks.</param>
+    /// <param name="slotId">Its slot.</param>
+    /// <param name="page">The page of the file.</param>
+    /// <param name="frame">The frame.</param>
+    /// <param name="order">log2 of the frames of the folio.</param>
+    /// <returns>EIO for a slot that is not bound to the page any more; EHWPOISON; ENOMEM.</returns>
+    public Errno GetPfn(Kvm vm, int slotId, ulong page, out Pfn frame, out int order)
     {
-        frame = default;
-        if (!bindings.Exists(binding => binding.Vm == vm && binding.SlotId == slotId && page - binding.FirstPage < binding.Pages))
+        (frame, order) = (default, 0);
+        if (!IsBound(vm, slotId, page))
         {
             return Errno.EIO;
         }
 
-        return base.Get(page, out frame) switch
+        switch (base.Get(page, out frame))
         {
-            VmFault.Page => Errno.None,
-            VmFault.HwPoison => Errno.EHWPOISON,
-            VmFault.OutOfMemory => Errno.ENOMEM,
-            _ => Errno.EIO,
-        };
+            case VmFault.Page:
+                order = Kernel.Frames.FolioOf(frame).Order;
+                prepared.Add(page);
+                return Errno.None;
+            case VmFault.HwPoison:
+                return Errno.EHWPOISON;
+            case VmFault.OutOfMemory:
+                return Errno.ENOMEM;
+            default:
+                return Errno.EIO;
+        }
+    }
+
+    // A loop, since a delegate would be an allocation for each access of the hypervisor's.
+    private bool IsBound(Kvm vm, int slotId, ulong page)
+    {
+        foreach (Binding binding in bindings)
+        {
+            if (binding.Vm == vm && binding.SlotId == slotId && page - binding.FirstPage < binding.Pages)
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     /// <inheritdoc/>
@@ -159,6 +227,9 @@ public sealed class GuestMemfd : MemoryFile
         ulong page = area.PageOf(hva);
         return page >= Size || IsPrivate(page) ? VmFault.SigBus : Get(page, out frame);
     }
+
+    /// <summary>kvm_gmem_is_prepared: a guest may have seen the page already.</summary>
+    internal bool IsPrepared(ulong page) => prepared.Contains(page);
 
     /// <inheritdoc/>
     protected override void Added(Pfn head)
@@ -171,186 +242,28 @@ public sealed class GuestMemfd : MemoryFile
 
         if (NoDirectMap)
         {
-            Kernel.DirectMap.Remove(head, 1UL << Order, flush: !Kernel.Injects(InjectedFaults.SkipFlush));
+            Kernel.DirectMap.Remove(head, 1UL << folio.Order, flush: !Kernel.Injects(InjectedFaults.SkipFlush));
         }
     }
 
-    private IEnumerable<(Kvm Vm, Gfn First, ulong Count)> BoundFrames(ulong first, ulong count)
+    /// <inheritdoc/>
+    protected override void Removing(Pfn head)
     {
-        foreach (Binding binding in bindings)
+        ref PageFrame folio = ref Kernel.Frames[head];
+        for (ulong i = 0; i < 1UL << folio.Order; i++)
         {
-            ulong from = Math.Max(first, binding.FirstPage);
-            ulong to = Math.Min(first + count, binding.FirstPage + binding.Pages);
-            if (from < to)
-            {
-                yield return (binding.Vm, new Gfn(binding.FirstGfn.Value + (from - binding.FirstPage)), to - from);
-            }
+            prepared.Remove(folio.Index + i);
         }
     }
 
-    // kvm_gmem_invalidate_begin: no guest translation of the pages from here to the end of the operation.
-    private IEnumerable<Step> InvalidateBegin(ulong first, ulong count)
+    private sealed class RefusedTruncation : HostOperation<Errno>
     {
-        foreach ((Kvm vm, Gfn gfn, ulong frames) in BoundFrames(first, count).ToArray())
-        {
-            yield return Step.Acquire("gmem invalidate begin: mmu_lock, zap", vm.MmuLock, 0, vm.StageBit);
-            vm.BeginInvalidation(gfn, new Gfn(gfn.Value + frames));
-            vm.Zap(gfn, frames);
-            vm.BeginActive();
-            vm.InvalidateCaches(gfn, frames);
-            vm.MmuLock.Release();
-        }
-    }
-
-    private IEnumerable<Step> InvalidateEnd(ulong first, ulong count)
-    {
-        foreach ((Kvm vm, _, _) in BoundFrames(first, count).ToArray())
-        {
-            yield return Step.Acquire("gmem invalidate end: mmu_lock", vm.MmuLock, 0, vm.StageBit);
-            vm.EndInvalidation();
-            vm.EndActive();
-            vm.MmuLock.Release();
-        }
-    }
-
-    // unmap_mapping_pages: no process shows the pages afterwards.
-    private IEnumerable<Step> UnmapFromHosts(ulong first, ulong count)
-    {
-        foreach (VirtualMemoryArea area in Areas.ToArray())
-        {
-            ulong from = Math.Max(first, area.Offset);
-            ulong to = Math.Min(first + count, area.Offset + ((area.End.Value - area.Start.Value) >> PageSize.Shift4K));
-            if (from >= to)
-            {
-                continue;
-            }
-
-            NotifierRange range = new(
-                area.Start + ((from - area.Offset) << PageSize.Shift4K), area.Start + ((to - area.Offset) << PageSize.Shift4K), NotifierEvent.Clear);
-            foreach (Step step in area.Owner.NotifyStart(range))
-            {
-                yield return step;
-            }
-
-            yield return Step.Do("gmem: unmap from a process", area.Owner.TableBit, area.Owner.TableBit);
-            List<HostPte> zapped = [];
-            area.Owner.TryZap(range.Start, range.End, zapped);
-            area.Owner.Flushes++;
-            area.Owner.Release(zapped);
-            foreach (Step step in area.Owner.NotifyEnd(range))
-            {
-                yield return step;
-            }
-        }
-    }
-
-    private void SetPrivate(ulong page, bool isPrivate)
-    {
-        bool initial = (Flags & GuestMemfdFlags.InitShared) == 0;
-        _ = isPrivate == initial ? converted.Remove(page) : converted.Add(page);
-        if (Cached(page) is Pfn frame)
-        {
-            ref PageFrame folio = ref Kernel.Frames.FolioOf(frame);
-            folio.Flags = isPrivate ? folio.Flags | FrameFlags.Private : folio.Flags & ~FrameFlags.Private;
-        }
-    }
-
-    private sealed record Binding(Kvm Vm, int SlotId, Gfn FirstGfn, ulong FirstPage, ulong Pages);
-
-    private sealed class RevokeOperation(GuestMemfd file, ulong first, ulong count) : HostOperation<Errno>
-    {
-        public override string Name => "gmem punch hole";
+        public override string Name => "ftruncate";
 
         protected internal override IEnumerable<Step> Steps()
         {
-            foreach (Step step in file.InvalidateBegin(first, count))
-            {
-                yield return step;
-            }
-
-            foreach (Step step in file.UnmapFromHosts(first, count))
-            {
-                yield return step;
-            }
-
-            yield return Step.Do("gmem punch hole: drop the pages", file.CacheBit, file.CacheBit);
-            file.Drop(first, count);
-            foreach (Step step in file.InvalidateEnd(first, count))
-            {
-                yield return step;
-            }
-        }
-    }
-
-    /// <summary>A change of pages between private and shared.</summary>
-    /// <remarks>
-    /// To private: unmapped everywhere, and then each folio must have no reference but the file's and this operation's own. Where one has, the
-    /// result is EAGAIN, nothing is converted, and <see cref="BlockedAt"/> tells the page.
-    /// </remarks>
-    [SuppressMessage("Design", "CA1034", Justification = "It is one of the file's own operations, and reaches into it.")]
-    public sealed class ConvertOperation : HostOperation<Errno>
-    {
-        private readonly GuestMemfd file;
-        private readonly ulong first;
-        private readonly ulong count;
-        private readonly bool toPrivate;
-
-        internal ConvertOperation(GuestMemfd file, ulong first, ulong count, bool toPrivate) =>
-            (this.file, this.first, this.count, this.toPrivate) = (file, first, count, toPrivate);
-
-        /// <inheritdoc/>
-        public override string Name => toPrivate ? "gmem convert to private" : "gmem convert to shared";
-
-        /// <summary>The first page that somebody holds a reference of, where the result is EAGAIN.</summary>
-        public ulong? BlockedAt { get; private set; }
-
-        /// <inheritdoc/>
-        protected internal override IEnumerable<Step> Steps()
-        {
-            if (count == 0 || first + count > file.Size || first + count < first)
-            {
-                Result = Errno.EINVAL;
-                yield break;
-            }
-
-            foreach (Step step in file.InvalidateBegin(first, count))
-            {
-                yield return step;
-            }
-
-            if (toPrivate)
-            {
-                foreach (Step step in file.UnmapFromHosts(first, count))
-                {
-                    yield return step;
-                }
-            }
-
-            yield return Step.Do($"{Name}: look at the references", file.CacheBit, ulong.MaxValue);
-            BlockedAt = toPrivate ? FirstHeld() : null;
-            Result = BlockedAt is null ? Errno.None : Errno.EAGAIN;
-            for (ulong page = first; BlockedAt is null && page < first + count; page++)
-            {
-                file.SetPrivate(page, toPrivate);
-            }
-
-            foreach (Step step in file.InvalidateEnd(first, count))
-            {
-                yield return step;
-            }
-        }
-
-        private ulong? FirstHeld()
-        {
-            for (ulong page = first; page < first + count; page++)
-            {
-                if (file.Cached(page) is Pfn frame && file.Kernel.Frames.FolioOf(frame) is var folio && (folio.RefCount != 1 << file.Order || folio.MapCount != 0))
-                {
-                    return page;
-                }
-            }
-
-            return null;
+            Result = ChangeSize();
+            return [];
         }
     }
 }

@@ -16,6 +16,15 @@ public sealed record Memslot(int Id, Gpa Base, ulong Size, Hva Host, MemslotFlag
     /// <summary>Whether a guest may write here.</summary>
     public bool IsWritable => (Flags & MemslotFlags.ReadOnly) == 0;
 
+    /// <summary>Whether guest writes are logged.</summary>
+    public bool LogsDirty => (Flags & MemslotFlags.LogDirtyPages) != 0;
+
+    /// <summary>About to go or to move.</summary>
+    public bool IsInvalid => (Flags & MemslotFlags.Invalid) != 0;
+
+    /// <summary>How many frames it has.</summary>
+    public ulong Pages => Size >> PageSize.Shift4K;
+
     /// <summary>Whether <paramref name="gpa"/> lies in the slot.</summary>
     public bool Contains(Gpa gpa) => gpa.Value - Base.Value < Size;
 

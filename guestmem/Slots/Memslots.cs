@@ -20,6 +20,12 @@ public sealed class Memslots
     /// </summary>
     public event Action? Changed;
 
+    /// <summary>
+    /// Set in <see cref="Generation"/> while a change is published and somebody may still use the slots of before
+    /// (KVM_MEMSLOT_GEN_UPDATE_IN_PROGRESS): what is kept under such a generation is not current afterwards.
+    /// </summary>
+    public const ulong UpdateInProgress = 1UL << 63;
+
     /// <summary>The number of changes so far.</summary>
     public ulong Generation => current.Generation;
 
@@ -27,6 +33,56 @@ public sealed class Memslots
     public IReadOnlyList<Memslot> All => current.List;
 
     internal MemslotSnapshot Current => current;
+
+    /// <summary>The flags that a slot may have.</summary>
+    internal MemslotFlags Accepted { get; init; } = MemslotFlags.ReadOnly;
+
+    /// <summary>The slot of a number, or null.</summary>
+    internal Memslot? Find(int id)
+    {
+        foreach (Memslot slot in current.Slots)
+        {
+            if (slot.Id == id)
+            {
+                return slot;
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>A slot that could be added now, with a number of its own.</summary>
+    /// <param name="gpa">The first guest-physical address.</param>
+    /// <param name="size">The size in bytes.</param>
+    /// <param name="host">Where its first byte is mapped.</param>
+    /// <param name="flags">What it allows.</param>
+    /// <param name="except">The number of a slot that does not count as an overlap: the one that moves; -1: none.</param>
+    /// <exception cref="MemslotException">EINVAL: an argument is out of range. EEXIST: the range overlaps another slot.</exception>
+    internal Memslot Prepare(Gpa gpa, ulong size, Hva host, MemslotFlags flags, int except = -1)
+    {
+        CheckRange(gpa, size, host);
+        CheckFlags(flags);
+        foreach (Memslot other in current.Slots)
+        {
+            if (other.Id != except && other.Base.Value < gpa.Value + size && gpa.Value < other.End.Value)
+            {
+                ThrowOverlap(gpa, size, other);
+            }
+        }
+
+        return new Memslot(except < 0 ? nextId++ : except, gpa, size, host, flags);
+    }
+
+    /// <summary>Publishes other slots, under a generation that says that the change is not over.</summary>
+    internal void BeginUpdate(IEnumerable<Memslot> slots) =>
+        current = new MemslotSnapshot([.. slots.OrderBy(slot => slot.Base.Value)], current.Generation | UpdateInProgress);
+
+    /// <summary>Nobody uses the slots of before any more: the next generation begins.</summary>
+    internal void EndUpdate()
+    {
+        current = new MemslotSnapshot(current.Slots.ToArray(), (current.Generation & ~UpdateInProgress) + 1);
+        Changed?.Invoke();
+    }
 
     /// <summary>Adds a slot.</summary>
     /// <param name="gpa">The first guest-physical address; a multiple of 4096.</param>
@@ -156,9 +212,9 @@ public sealed class Memslots
         }
     }
 
-    private static void CheckFlags(MemslotFlags flags)
+    private void CheckFlags(MemslotFlags flags)
     {
-        if ((flags & ~MemslotFlags.ReadOnly) != 0)
+        if ((flags & ~Accepted) != 0)
         {
             throw new MemslotException(Errno.EINVAL, $"unknown memslot flags {flags}");
         }

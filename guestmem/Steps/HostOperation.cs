@@ -20,6 +20,11 @@ public abstract class HostOperation
     /// <exception cref="InvalidOperationException">It needs a lock that somebody holds, or waits for something that cannot come.</exception>
     public void Run()
     {
+        if (TryAtOnce())
+        {
+            return;
+        }
+
         foreach (Step step in Steps())
         {
             if (step.Call is HostOperation inner)
@@ -36,6 +41,12 @@ public abstract class HostOperation
             step.Lock?.TryAcquire(step.Shared);
         }
     }
+
+    /// <summary>
+    /// Does all of it in one piece, for an operation that is run by itself and needs none of its steps: with the outcome and the effects of
+    /// these, and without allocating anything. False: nothing was done.
+    /// </summary>
+    private protected virtual bool TryAtOnce() => false;
 
     /// <inheritdoc/>
     public override string ToString() => Name;

@@ -14,6 +14,9 @@ public sealed class Scenario : IDisposable
     /// <summary>Looked at when everybody is done; it returns what is wrong, or null.</summary>
     public Func<string?> AtEnd { get; init; } = () => null;
 
+    /// <summary>Looked at after <see cref="AtEnd"/>, for whoever runs scenarios of others; it returns what is wrong, or null.</summary>
+    internal Func<string?> Afterwards { get; set; } = () => null;
+
     /// <summary>What the scenario is made of and ends with it.</summary>
     public IDisposable? World { get; init; }
 

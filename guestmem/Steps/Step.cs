@@ -9,15 +9,16 @@ namespace Quadwalk.GuestMemory;
 /// </remarks>
 public readonly struct Step
 {
-    private Step(string name, ulong reads, ulong changes, HostLock? @lock = null, bool shared = false, Func<bool>? until = null, HostOperation? call = null)
+    // A lock, a condition or an operation: in one reference, since steps are copied often.
+    private readonly object? gate;
+
+    private Step(string name, ulong reads, ulong changes, object? gate = null, bool shared = false)
     {
         Name = name;
         Reads = reads;
         Changes = changes;
-        Lock = @lock;
         Shared = shared;
-        Until = until;
-        Call = call;
+        this.gate = gate;
     }
 
     /// <summary>What is about to be done, in the words of the kernel where it has some: <c>read the PTE</c>.</summary>
@@ -30,19 +31,19 @@ public readonly struct Step
     public ulong Changes { get; }
 
     /// <summary>The lock that must be free for the piece to begin, and which it then holds; null where none is taken.</summary>
-    public HostLock? Lock { get; }
+    public HostLock? Lock => gate as HostLock;
 
     /// <summary>Whether <see cref="Lock"/> is taken together with other readers.</summary>
     public bool Shared { get; }
 
     /// <summary>What must hold for the piece to begin; null: nothing. It must not change anything.</summary>
-    public Func<bool>? Until { get; }
+    public Func<bool>? Until => gate as Func<bool>;
 
     /// <summary>An operation that is to be done, step by step, in place of a piece.</summary>
-    internal HostOperation? Call { get; }
+    internal HostOperation? Call => gate as HostOperation;
 
     /// <summary>Whether the piece could begin now.</summary>
-    public bool IsEnabled => (Lock is null || Lock.IsFree(Shared)) && (Until is null || Until());
+    public bool IsEnabled => gate is null || (gate is HostLock @lock ? @lock.IsFree(Shared) : gate is not Func<bool> until || until());
 
     /// <summary>A piece of work.</summary>
     /// <param name="name">What it does.</param>
@@ -80,14 +81,14 @@ public readonly struct Step
     public static Step Wait(string name, Func<bool> until, ulong reads, ulong changes = 0)
     {
         ArgumentNullException.ThrowIfNull(until);
-        return new(name, reads, changes, until: until);
+        return new(name, reads, changes, until);
     }
 
     /// <summary>All of another operation, step by step.</summary>
     public static Step Through(HostOperation operation)
     {
         ArgumentNullException.ThrowIfNull(operation);
-        return new(operation.Name, 0, 0, call: operation);
+        return new(operation.Name, 0, 0, operation);
     }
 
     /// <summary>Whether the order of two pieces can make no difference.</summary>

@@ -236,6 +236,7 @@ public static class StepScheduler
             string[] stuck = [.. scenario.Actors.Where(actor => !actor.IsDone).Select(actor => $"{actor.Name} before '{actor.Next.Name}'")];
             Require(stuck.Length == 0 ? null : $"nobody can go on: {string.Join(", ", stuck)}");
             Require(scenario.AtEnd());
+            Require(scenario.Afterwards());
         }
 
         private void Require(string? problem)

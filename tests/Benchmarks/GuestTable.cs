@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using Quadwalk.Emulation;
+using Unicorn.Net;
 
 namespace Quadwalk.Benchmarks;
 
@@ -11,13 +12,20 @@ namespace Quadwalk.Benchmarks;
 internal static class GuestTable
 {
     private const int Turns = 5;
+    private const int EngineTurns = 3;
     private const double StormEvents = 1_000_000;
 
     private static readonly string[] Guests = ["primes", "sha256", "quicksort", "nbody", "blend", "matmul", "mandel80", "fault_storm", "mmio_storm"];
 
-    /// <summary>Prints the table; the arguments name guests, none for all.</summary>
+    /// <summary>Prints the table; the arguments name guests, none for all. Behind <c>--unicorn PATH</c> it has a column for that library.</summary>
     public static int Print(string[] names, TextWriter output)
     {
+        if (names is ["--unicorn", string path, ..])
+        {
+            UnicornLibrary.Load(path);
+            return PrintEngines(names.Length == 2 ? Guests : names[2..], output);
+        }
+
         string[] guests = names.Length == 0 ? Guests : names;
         Dictionary<string, Result> best = [];
         for (int turn = 0; turn < Turns; turn++)
@@ -47,9 +55,44 @@ internal static class GuestTable
         return 0;
     }
 
-    private static Result Run(string guest)
+    /// <summary>Both engines side by side: what Unicorn has of the instructions when it is exact, and when all its errata are tolerated.</summary>
+    private static int PrintEngines(string[] guests, TextWriter output)
     {
-        using Machine machine = new(new MachineOptions());
+        MachineOptions[] engines =
+        [
+            new(), new() { Engine = EngineKind.Unicorn }, new() { Engine = EngineKind.Unicorn, Tolerated = UnicornErrata.All },
+        ];
+        Dictionary<(string, int), Result> best = [];
+        for (int turn = 0; turn < EngineTurns; turn++)
+        {
+            foreach (string guest in guests)
+            {
+                for (int engine = 0; engine < engines.Length; engine++)
+                {
+                    Result result = Run(guest, engines[engine]);
+                    if (!best.TryGetValue((guest, engine), out Result known) || result.Seconds < known.Seconds)
+                    {
+                        best[(guest, engine)] = result;
+                    }
+                }
+            }
+        }
+
+        output.WriteLine("MIPS           interpreter   unicorn (share it executes)   with its errata");
+        foreach (string guest in guests)
+        {
+            Result exact = best[(guest, 1)], tolerant = best[(guest, 2)];
+            output.WriteLine(string.Create(
+                CultureInfo.InvariantCulture,
+                $"{guest,-12}  {best[(guest, 0)].Mips,12:f0}  {exact.Mips,8:f0}  {exact.UnicornShare,18:p0}  {tolerant.Mips,9:f0} {tolerant.UnicornShare,8:p0}"));
+        }
+
+        return 0;
+    }
+
+    private static Result Run(string guest, MachineOptions? options = null)
+    {
+        using Machine machine = new(options ?? new MachineOptions());
         byte[] file = File.ReadAllBytes(Path.Combine(SamplesFolder(), guest + ".elf"));
         ImageLoader.Load(machine, ElfImage.Parse(file, machine.Options.RamBytes));
         long allocated = GC.GetAllocatedBytesForCurrentThread();
@@ -61,7 +104,8 @@ internal static class GuestTable
             throw new InvalidOperationException($"{guest}: {report}");
         }
 
-        return new Result(machine.Cpu.Counters.Instructions, clock.Elapsed.TotalSeconds, GC.GetAllocatedBytesForCurrentThread() - allocated);
+        CpuCounters counters = machine.Cpu.Counters;
+        return new Result(counters.Instructions, clock.Elapsed.TotalSeconds, GC.GetAllocatedBytesForCurrentThread() - allocated, counters.UnicornInstructions);
     }
 
     private static string SamplesFolder()
@@ -77,5 +121,10 @@ internal static class GuestTable
         throw new DirectoryNotFoundException("no Quadwalk.slnx above the benchmarks: run them from a checkout");
     }
 
-    private readonly record struct Result(ulong Instructions, double Seconds, long Allocated);
+    private readonly record struct Result(ulong Instructions, double Seconds, long Allocated, ulong UnicornInstructions)
+    {
+        public double Mips => Instructions / Seconds / 1e6;
+
+        public double UnicornShare => (double)UnicornInstructions / Instructions;
+    }
 }

@@ -11,5 +11,10 @@ if (args is ["translations"])
     return TranslationTable.Print(Console.Out);
 }
 
+if (args is ["host-memory"])
+{
+    return HostMemoryTable.Print(Console.Out);
+}
+
 BenchmarkSwitcher.FromAssembly(typeof(GuestTable).Assembly).Run(args);
 return 0;

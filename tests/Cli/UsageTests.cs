@@ -6,7 +6,7 @@ namespace Quadwalk.Tests;
 internal sealed class UsageTests
 {
     [TestCase("", "no command was given")]
-    [TestCase("walk", "there is no command 'walk': use run, trace, page, mem, tlb, info")]
+    [TestCase("walk", "there is no command 'walk': use run, diff, trace, page, mem, tlb, lab, info")]
     [TestCase("--walk", "there is no option '--walk'")]
     [TestCase("run", "'IMAGE' missing")]
     [TestCase("run --walk", "there is no option '--walk'")]
@@ -31,6 +31,19 @@ internal sealed class UsageTests
     [TestCase("run a.elf -m lots", "-m 'lots' is no size")]
     [TestCase("page a.elf", "'--at' is required")]
     [TestCase("page a.elf --at 1 --user --supervisor", "--user and --supervisor exclude each other")]
+    [TestCase("lab", "lab needs to be told what: use list, run")]
+    [TestCase("lab walk", "there is no command 'walk': use list, run")]
+    [TestCase("lab run", "'NAME' missing")]
+    [TestCase("lab run all --counter all", "there is no option '--counter'")]
+    [TestCase("lab run all --kernel 6.11", "--kernel '6.11' is not one of its values: give 6.12 or 6.13 or proposed")]
+    [TestCase("lab run all --memory disk", "--memory 'disk' is not one of its values: give auto or memfd or anonymous")]
+    [TestCase("lab run all --replay 0010", "--replay '0010' is no order of steps: give it as a failing run prints it, like 1:0010")]
+    [TestCase("lab run all --replay 1:0 --seed 1", "--replay and --seed exclude each other")]
+    [TestCase("lab run all --mirror --memory anonymous", "--mirror maps frames more than once, which --memory anonymous cannot")]
+    [TestCase("lab run all --counters none", "--counters 'none' is not one of its values: give changed or all")]
+    [TestCase("lab run all --format html", "--format 'html' is not one of its values: give text or json")]
+    [TestCase("lab list --row 48", "--row '48' is no row: give 1 to 47")]
+    [TestCase("lab list extra", "'extra' is one argument too many")]
     [TestCase("page a.elf --at 1 --access look", "--access 'look' is not one of its values")]
     public void AWrongCommandLineGives64AndOneLine(string line, string says)
     {
@@ -47,6 +60,7 @@ internal sealed class UsageTests
     [TestCase("run")]
     [TestCase("page")]
     [TestCase("mem")]
+    [TestCase("lab")]
     [TestCase("info")]
     public void HelpNamesEveryCommandAndEachHasExamplesAndExitCodes(string command)
     {

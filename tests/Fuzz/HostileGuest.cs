@@ -27,10 +27,10 @@ internal sealed class HostileGuest : IDisposable
     private readonly byte[] guarded = new byte[RamBytes];
     private readonly byte[][] tables = new byte[4][];
 
-    public HostileGuest(ulong seed)
+    public HostileGuest(ulong seed, MachineOptions? options = null)
     {
         source = new OperandSource(seed);
-        Machine = new Machine(new MachineOptions { RamBytes = RamBytes });
+        Machine = new Machine((options ?? new MachineOptions()) with { RamBytes = RamBytes });
     }
 
     public Machine Machine { get; }

@@ -14,8 +14,9 @@ internal sealed class EmulatedGuest : IDisposable
 
     private readonly MmioEmulator emulator;
 
-    public EmulatedGuest(ulong deviceBytes = 0x1_0000)
+    public EmulatedGuest(ulong deviceBytes = 0x1_0000, Func<Memslots, IGuestMemoryAccess>? access = null)
     {
+        Paged = new PagedGuest(access: access);
         Device = new LoggedMemory((int)deviceBytes);
         emulator = new MmioEmulator(Paged.Cpu);
         Paged.Machine.Mmio.Attach(new Gpa(DeviceGpa), Device);
@@ -23,7 +24,7 @@ internal sealed class EmulatedGuest : IDisposable
         Device.Reset();
     }
 
-    public PagedGuest Paged { get; } = new();
+    public PagedGuest Paged { get; }
 
     public Vcpu Cpu => Paged.Cpu;
 

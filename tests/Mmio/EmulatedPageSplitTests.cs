@@ -18,7 +18,7 @@ public sealed class EmulatedPageSplitTests
     private const ulong LowFrame = 0x11_0000, HighFrame = 0x10_0000;
     private const ulong Page = 0x1000;
     private const ulong RomGpa = 0xF000_0000, RomFrame = 0x14_0000;
-    private const int Reach = 0x20;
+    private const int Reach = 0x40;
 
     public enum PageKind
     {
@@ -47,6 +47,7 @@ public sealed class EmulatedPageSplitTests
         new("mov m, rax", Way.Write, 8, c => c.mov(__[rbx], rax)), new("movups m, xmm1", Way.Write, 16, c => c.movups(__[rbx], xmm1)),
         new("not word", Way.Modify, 2, c => c.not(__word_ptr[rbx])), new("lock not dword", Way.Modify, 4, c => c.@lock.not(__dword_ptr[rbx])),
         new("not qword", Way.Modify, 8, c => c.not(__qword_ptr[rbx])), new("xchg", Way.Modify, 8, c => c.xchg(__[rbx], rax)),
+        new("vmovups ymm0, m", Way.Read, 32, c => c.vmovups(ymm0, __[rbx])), new("vmovups m, ymm1", Way.Write, 32, c => c.vmovups(__[rbx], ymm1)),
         new("cmpxchg8b that fails", Way.Modify, 8, c => c.cmpxchg8b(__[rbx])),
     ];
 
@@ -54,6 +55,7 @@ public sealed class EmulatedPageSplitTests
     public void AnAccessIsWholeOrNothing([Values] PageKind low, [Values] PageKind high)
     {
         using EmulatedGuest guest = new();
+        guest.Paged.EnableAvx();
         List<string> seen = [];
         guest.Bus.Observer = (in MmioAccess access) => seen.Add($"{(access.IsWrite ? 'w' : 'r')}{access.Width}@{access.Gpa.Value:x}={Convert.ToHexStringLower(access.Bytes)}");
         AddRom(guest);
@@ -190,6 +192,7 @@ public sealed class EmulatedPageSplitTests
         state[Register.RAX] = 0x5857_5655_5453_5251;
         state[Register.RBX] = address;
         state.Xmm[1] = new UInt128(0x605F_5E5D_5C5B_5A59, 0x5857_5655_5453_5251);
+        state.YmmHigh[1] = new UInt128(0x706F_6E6D_6C6B_6A69, 0x6867_6665_6463_6261);
         GuestRegisters.Set(guest.Cpu, state);
         return Contents(guest, low, high);
     }

@@ -14,6 +14,12 @@ internal sealed class LoggedMemory(int size) : IMmioDevice
     /// <summary>Called after each read.</summary>
     public Action? Reading { get; set; }
 
+    /// <summary>What is said to an access by its number, counted from 0 and those that were refused with it; null: all are done.</summary>
+    public Func<int, MmioOutcome>? Answer { get; set; }
+
+    /// <summary>How many accesses were asked for, done or not.</summary>
+    public int Asked { get; private set; }
+
     public string Log => string.Join(' ', log);
 
     public ulong Size => (ulong)size;
@@ -31,10 +37,38 @@ internal sealed class LoggedMemory(int size) : IMmioDevice
         Add('w', offset, source);
     }
 
+    public MmioOutcome TryRead(ulong offset, Span<byte> destination)
+    {
+        MmioOutcome outcome = Answer?.Invoke(Asked) ?? MmioOutcome.Done;
+        Asked++;
+        if (outcome == MmioOutcome.Done)
+        {
+            Read(offset, destination);
+        }
+
+        return outcome;
+    }
+
+    public MmioOutcome TryWrite(ulong offset, ReadOnlySpan<byte> source)
+    {
+        MmioOutcome outcome = Answer?.Invoke(Asked) ?? MmioOutcome.Done;
+        Asked++;
+        if (outcome == MmioOutcome.Done)
+        {
+            Write(offset, source);
+        }
+
+        return outcome;
+    }
+
+    /// <summary>Forgets the log.</summary>
+    public void ClearLog() => log.Clear();
+
     /// <summary>Forgets the log and lets each byte hold the low byte of its offset.</summary>
     public void Reset()
     {
         log.Clear();
+        Asked = 0;
         for (int i = 0; i < Bytes.Length; i++)
         {
             Bytes[i] = (byte)i;

@@ -8,11 +8,21 @@ namespace Quadwalk.Tests;
 public sealed class SampleTests
 {
     [TestCase("embed", "Embed")]
+    [TestCase("lab", "Lab")]
     [TestCase("mmio-device", "MmioDevice")]
     [TestCase("page-walk", "PageWalk")]
-    public void PrintsItsExpectedOutput(string folder, string project)
+    public void PrintsItsExpectedOutput(string folder, string project) => Run(folder, project);
+
+    [Test]
+    public void UnicornSamplePrintsItsExpectedOutput()
     {
-        ProcessStartInfo start = new("dotnet", [BuiltBeside(project)]) { RedirectStandardOutput = true };
+        UnicornOracle.Require();
+        Run("unicorn-paging", "UnicornPaging", Unicorn.Net.UnicornLibrary.LoadedFrom!);
+    }
+
+    private static void Run(string folder, string project, params string[] arguments)
+    {
+        ProcessStartInfo start = new("dotnet", [BuiltBeside(project), .. arguments]) { RedirectStandardOutput = true };
         using Process process = Process.Start(start)!;
         string output = process.StandardOutput.ReadToEnd();
         process.WaitForExit();

@@ -12,9 +12,9 @@ internal sealed unsafe class PagedGuest : IDisposable
 
     private readonly BlockDecoder blocks;
 
-    public PagedGuest(TlbMode tlb = TlbMode.Fast)
+    public PagedGuest(TlbMode tlb = TlbMode.Fast, Func<Memslots, IGuestMemoryAccess>? access = null)
     {
-        Machine = new Machine(new MachineOptions { RamBytes = RamBytes, Tlb = tlb });
+        Machine = new Machine(new MachineOptions { RamBytes = RamBytes, Tlb = tlb, MemoryAccess = access });
         blocks = new BlockDecoder(Cpu);
         Pages = new PageTableBuilder(Machine.Access, new Gpa(Tables), RamBytes - Tables);
         ref CpuState cpu = ref Cpu.State;

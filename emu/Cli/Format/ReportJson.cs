@@ -1,3 +1,4 @@
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using Quadwalk.Mmu;
 
@@ -6,7 +7,8 @@ namespace Quadwalk.Cli;
 /// <summary>What the JSON reports on page tables have in common.</summary>
 internal static class ReportJson
 {
-    private static readonly JsonWriterOptions Layout = new() { Indented = true, NewLine = "\n" };
+    /// <summary>How all of them are laid out.</summary>
+    public static JsonWriterOptions Layout { get; } = new() { Indented = true, NewLine = "\n", Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>Writes one object and a newline.</summary>
     public static void Write(Stream target, Action<Utf8JsonWriter> body)

@@ -120,6 +120,30 @@ internal static class Parsers
         return features;
     }
 
+    /// <summary>The parser of a row of the host-memory table.</summary>
+    public static int LabRow(ArgumentResult result)
+    {
+        string text = Text(result);
+        if (!int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int row) || row < 1 || row > GuestMemory.LabRow.All.Count)
+        {
+            result.AddError($"{Name(result)} '{text}' is no row: give 1 to {GuestMemory.LabRow.All.Count}");
+        }
+
+        return row;
+    }
+
+    /// <summary>The parser of an order of steps.</summary>
+    public static LabReplay? LabReplay(ArgumentResult result)
+    {
+        string text = Text(result);
+        if (!GuestMemory.LabReplay.TryParse(text, out LabReplay? replay))
+        {
+            result.AddError($"{Name(result)} '{text}' is no order of steps: give it as a failing run prints it, like 1:0010");
+        }
+
+        return replay;
+    }
+
     /// <summary>The parser of a word that stands for a value.</summary>
     public static T Choice<T>(ArgumentResult result, ReadOnlySpan<(string Word, T Value)> choices)
     {

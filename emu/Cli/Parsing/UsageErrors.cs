@@ -11,7 +11,7 @@ internal static class UsageErrors
     public static string Describe(ParseResult result)
     {
         Command command = result.CommandResult.Command;
-        string help = command is RootCommand ? "quadwalk --help" : $"quadwalk {command.Name} --help";
+        string help = $"{PathOf(command)} --help";
         string? option = result.UnmatchedTokens.FirstOrDefault(token => token.StartsWith('-'));
         string unknown = option is null ? "" : UnknownOption(option);
         string message = result.Errors.Select(error => error.Message).FirstOrDefault(IsOurs)
@@ -29,9 +29,12 @@ internal static class UsageErrors
             return "no command was given: start with `quadwalk run IMAGE`";
         }
 
-        if (command is RootCommand)
+        if (command.Subcommands.Count != 0)
         {
-            return $"there is no command '{result.UnmatchedTokens[0]}': use {string.Join(", ", command.Subcommands.Select(child => child.Name))}";
+            string choices = string.Join(", ", command.Subcommands.Select(child => child.Name));
+            return result.UnmatchedTokens.Count == 0
+                ? $"{command.Name} needs to be told what: use {choices}"
+                : $"there is no command '{result.UnmatchedTokens[0]}': use {choices}";
         }
 
         if (result.UnmatchedTokens.Count != 0)
@@ -42,4 +45,8 @@ internal static class UsageErrors
         string message = result.Errors[0].Message.Split('\n')[0].TrimEnd('.', '\r');
         return $"{char.ToLowerInvariant(message[0])}{message[1..]}";
     }
+
+    private static string PathOf(Command command) => command is RootCommand || command.Parents.OfType<Command>().FirstOrDefault() is not { } parent
+        ? "quadwalk"
+        : $"{PathOf(parent)} {command.Name}";
 }

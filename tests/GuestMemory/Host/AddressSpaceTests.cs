@@ -30,6 +30,31 @@ public sealed class AddressSpaceTests
         }
     }
 
+    [TestCase(0x123UL << 40)]
+    [TestCase(0x1238UL)]
+    public void An_entry_that_somebody_else_has_written_is_a_SIGBUS_and_no_look_without_end(ulong word)
+    {
+        using HostCase host = new();
+        host.Process.MapAt(HostCase.Base, 4, Rw);
+        host.Touch(HostCase.Page(1));
+        Pfn table = default;
+        HostTables.Visit(host.Kernel, host.Process, visited => table = visited, (_, _) => { });
+        BinaryPrimitives.WriteUInt64LittleEndian(host.Frames.Bytes(table), word);
+        Actor fault = new("process", host.Process.Fault(HostCase.Page(0), write: true));
+        for (int step = 0; step < 10 && !fault.IsDone; step++)
+        {
+            fault.Go();
+        }
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(fault.IsDone);
+            Assert.That(((FaultOperation)fault.Operation).Result, Is.EqualTo(VmFault.SigBus));
+            Assert.That(host.Gup(HostCase.Page(0), FollFlags.Get).Result.Error, Is.EqualTo(Errno.EFAULT));
+            Assert.That(host.Kernel.Log.Events.Select(found => (found.Kind, found.Frame)), Is.EqualTo(new[] { (KernelEventKind.BadPageMap, table), (KernelEventKind.BadPageMap, table) }));
+        }
+    }
+
     [Test]
     public void A_range_for_large_pages_gets_them_and_a_partial_unmap_splits()
     {
@@ -47,6 +72,29 @@ public sealed class AddressSpaceTests
             Assert.That(seventh.Value, Is.EqualTo(head.Value + 7));
             Assert.That(host.Process.Tables.Find(HostCase.Page(0), out _).IsNone);
             Assert.That(host.Process.Tables.LookupPfn(HostCase.Page(7), out Pfn after, out int small, out _) && after == seventh && small == 1);
+            Assert.That((host.Frames[head].RefCount, host.Frames[head].MapCount), Is.EqualTo((511, 511)));
+        }
+    }
+
+    [Test]
+    public void A_large_page_without_rights_is_split_as_one_with_rights()
+    {
+        using HostCase host = new();
+        host.Process.MapAt(HostCase.Base, 512, Rw | VmFlags.HugePage);
+        host.Touch(HostCase.Page(3));
+        Pfn head = host.FrameAt(HostCase.Page(0));
+        host.Process.Protect(HostCase.Page(0), 512, VmFlags.None).Run();
+        host.Process.Protect(HostCase.Page(0), 2, VmFlags.Read).Run();
+        AddressSpace child = host.Process.Fork("child").Run();
+        int shared = host.Frames[head].MapCount;
+        host.Process.Unmap(HostCase.Page(0), 1).Run();
+        child.Exit().Run();
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That(shared, Is.EqualTo(1024));
+            Assert.That(host.FrameAt(HostCase.Page(1)).Value, Is.EqualTo(head.Value + 1));
+            Assert.That(host.Process.Tables.Find(HostCase.Page(2), out _).IsWithoutRights, "the rest has none");
             Assert.That((host.Frames[head].RefCount, host.Frames[head].MapCount), Is.EqualTo((511, 511)));
         }
     }

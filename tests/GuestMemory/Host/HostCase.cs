@@ -7,9 +7,9 @@ internal sealed class HostCase : IDisposable
 {
     public const ulong Base = 0x10_0000_0000;
 
-    public HostCase(KernelBehavior behavior = KernelBehavior.V6_13, InjectedFaults faults = InjectedFaults.None, ulong frames = 4096)
+    public HostCase(KernelBehavior behavior = KernelBehavior.V6_13, InjectedFaults faults = InjectedFaults.None, ulong frames = 4096, ulong movable = 0)
     {
-        Kernel = new HostKernel(new HostKernelOptions { Frames = frames, Behavior = behavior, Faults = faults, Memory = HostMemoryKind.Anonymous });
+        Kernel = new HostKernel(new HostKernelOptions { Frames = frames, Behavior = behavior, Faults = faults, Memory = HostMemoryKind.Anonymous, MovableFrames = movable });
         Process = new AddressSpace(Kernel);
     }
 

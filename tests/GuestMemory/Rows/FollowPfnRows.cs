@@ -64,18 +64,6 @@ public sealed class FollowPfnRows
         }
     }
 
-    [Test]
-    public void Row03_Counting_references_that_the_owner_does_not_count_frees_its_frame_and_is_noticed()
-    {
-        using HostCase host = new(KernelBehavior.V6_12);
-        Pfn frame = DriverMemory.Allocate(host.Kernel);
-
-        host.Kernel.Folios.Get(frame);
-        host.Kernel.Folios.Put(frame);
-
-        Assert.That(host.Kernel.Log.Has(KernelEventKind.FreedForeignFrame));
-    }
-
     [TestCase(VmFlags.PfnMap)]
     [TestCase(VmFlags.Io)]
     public void Row04_Gup_refuses_bare_frame_numbers_and_the_page_tables_answer(VmFlags kind)
@@ -334,7 +322,8 @@ public sealed class FollowPfnRows
         {
             Assert.That(resolver.Result, Is.EqualTo(PfnResult.HwPoison));
             Assert.That(resolver.SlowLookups, Is.EqualTo(1));
-            Assert.That(vm.Fault(0), Is.EqualTo(StageTwoOutcome.HwPoison));
+            Assert.That(vm.Fault(0), Is.EqualTo(StageTwoOutcome.Retry));
+            Assert.That(vm.Host.Process.BusErrors, Is.EqualTo(new[] { new BusError(BusErrorCode.ActionRequired, HostCase.Page(0)) }));
             Assert.That(vm.Host.Gup(HostCase.Page(0), FollFlags.Get).Result.Error, Is.EqualTo(Errno.EFAULT), "without FOLL_HWPOISON");
         }
     }
@@ -358,8 +347,12 @@ public sealed class FollowPfnRows
     public void Row29_Every_outcome_of_the_look_up_has_its_code()
     {
         using VmCase vm = new();
+        vm.Host.Touch(HostCase.Page(0));
+        Pfn frame = vm.Host.FrameAt(HostCase.Page(0));
+        vm.Host.Process.Tables.Replace(HostCase.Page(0), 1, HostPte.Migration(frame));
         vm.Host.Process.SignalPending = true;
         PfnResult interrupted = vm.Resolve(0, new FollowPfn(FollFlags.Interruptible)).Result;
+        vm.Host.Process.Tables.Replace(HostCase.Page(0), 1, HostPte.Map(frame, writable: true));
         PfnResult goesOn = vm.Resolve(0, new FollowPfn(FollFlags.None)).Result;
         vm.Host.Process.SignalPending = false;
         PfnResult nowhere = vm.Resolve(100, new FollowPfn(FollFlags.None)).Result;

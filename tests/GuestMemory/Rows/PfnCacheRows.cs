@@ -23,7 +23,7 @@ public sealed class PfnCacheRows
         Errno refreshed = cache.Refresh(16).Run();
         bool again = cache.Check(16);
         Pfn now = cache.Frame;
-        cache.Deactivate();
+        cache.Deactivate().Run();
 
         using (Assert.EnterMultipleScope())
         {
@@ -77,6 +77,57 @@ public sealed class PfnCacheRows
         Assert.That(new GfnToPfnCache(vm.Vm).Activate(new Hva(0x5000), 8).Run(), Is.EqualTo(Errno.EFAULT));
     }
 
+    [TestCase(InjectedFaults.None, false)]
+    [TestCase(InjectedFaults.CacheNotListed, true)]
+    public void Row20_Each_of_two_caches_of_a_page_is_found_by_the_notifier(InjectedFaults faults, bool stale)
+    {
+        using VmCase vm = new(faults: faults, pages: 1);
+        GfnToPfnCache one = new(vm.Vm);
+        GfnToPfnCache two = new(vm.Vm);
+        one.Activate(new Gpa(0), 8).Run();
+        two.Activate(new Gpa(0x10), 8).Run();
+
+        vm.Host.Process.Discard(HostCase.Page(0), 1).Run();
+
+        Assert.That((one.Check(8), two.Check(8)), Is.EqualTo((false, stale)));
+    }
+
+    [Test]
+    public void Row20_A_refresh_of_an_inactive_cache_is_EINVAL_and_a_failed_activation_leaves_it_active_without_a_frame()
+    {
+        using VmCase vm = new(pages: 1);
+        GfnToPfnCache cache = new(vm.Vm);
+        Errno inactive = cache.Refresh(8).Run();
+        Errno failed = cache.Activate(new Hva(0x5000), 8).Run();
+        bool active = cache.IsActive;
+        vm.Host.Process.MapAt(0x5000, 1, VmCase.Rw);
+
+        using (Assert.EnterMultipleScope())
+        {
+            Assert.That((inactive, failed), Is.EqualTo((Errno.EINVAL, Errno.EFAULT)));
+            Assert.That((active, cache.Check(8), cache.IsMapped), Is.EqualTo((true, false, false)));
+            Assert.That(cache.Refresh(8).Run(), Is.EqualTo(Errno.None), "now something is there");
+            Assert.That(vm.Vm.LiveVmaps, Is.Zero);
+        }
+    }
+
+    [Test]
+    public void Row20_While_a_change_of_the_slots_goes_on_no_check_outlives_it()
+    {
+        StepScheduler.ExploreAll(() =>
+        {
+            VmCase vm = new(frames: 128, pages: 1);
+            vm.Host.Touch(HostCase.Page(0));
+            GfnToPfnCache cache = new(vm.Vm);
+            int id = vm.Vm.Slots.All[0].Id;
+            return new Scenario
+            {
+                World = vm,
+                AtEnd = () => cache.Check(8) ? "the check is true for a slot that has gone" : null,
+            }.With("kvm", cache.Activate(new Gpa(0), 8)).With("vmm", vm.Vm.DeleteSlot(id));
+        });
+    }
+
     [Test]
     public void Row21_An_invalidation_between_look_up_and_publication_makes_it_look_again()
     {
@@ -121,15 +172,26 @@ public sealed class PfnCacheRows
         byGpa.Refresh(32).Run();
         bool refreshed = byGpa.Check(32);
         vm.SetAttributes(new Gfn(1), 1, isPrivate: false).Run();
+        bool changed = byGpa.Check(32);
+        int mappings = vm.LiveVmaps;
+        byte[] time = [1, 2, 3, 4];
+        Errno written = byGpa.Write(time).Run();
+        byte[] seen = new byte[4];
+        byGpa.Read(seen).Run();
+        byGpa.Deactivate().Run();
 
         using (Assert.EnterMultipleScope())
         {
+            Assert.That((mappings, vm.LiveVmaps), Is.EqualTo((1, 0)));
+            Assert.That(written, Is.EqualTo(Errno.None));
+            Assert.That(seen, Is.EqualTo(time));
+            Assert.That(host.Kernel.Log.Events, Is.Empty, "the direct map is not used for it");
             Assert.That(gpa, Is.EqualTo(Errno.None));
             Assert.That(hva, Is.EqualTo(Errno.EFAULT));
             Assert.That((valid, vmap), Is.EqualTo((true, true)));
             Assert.That(afterHole, Is.False);
             Assert.That(refreshed);
-            Assert.That(byGpa.Check(32), Is.False, "after a change of attributes");
+            Assert.That(changed, Is.False, "after a change of attributes");
         }
     }
 

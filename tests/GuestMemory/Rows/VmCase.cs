@@ -10,9 +10,9 @@ internal sealed class VmCase : IDisposable
 
     public VmCase(
         KernelBehavior behavior = KernelBehavior.V6_13, VmFlags flags = Rw, Func<HostKernel, VmBacking>? backing = null, ulong pages = 8,
-        InjectedFaults faults = InjectedFaults.None, MemslotFlags slotFlags = MemslotFlags.None, ulong frames = 4096)
+        InjectedFaults faults = InjectedFaults.None, MemslotFlags slotFlags = MemslotFlags.None, ulong frames = 4096, ulong movable = 0)
     {
-        Host = new HostCase(behavior, faults, frames);
+        Host = new HostCase(behavior, faults, frames, movable);
         Host.Process.MapAt(HostCase.Base, pages, flags, backing?.Invoke(Host.Kernel));
         Vm = new Kvm(Host.Process);
         Vm.Slots.Add(new Gpa(0), pages << 12, new Hva(HostCase.Base), slotFlags);

@@ -25,7 +25,7 @@ internal sealed class UnicornWalkTests
     {
         using UnicornMmu mmu = new(mode);
         WalkCases cases = new(mode, seed);
-        Dictionary<string, int> seen = UnicornErrata.Of(mode).ToDictionary(erratum => erratum.What, _ => 0);
+        Dictionary<string, int> seen = WalkErrata.Of(mode).ToDictionary(erratum => erratum.What, _ => 0);
         List<string> differences = [];
         int successes = 0, compared = 0;
         for (; compared < count; compared++)
@@ -34,7 +34,7 @@ internal sealed class UnicornWalkTests
             (WalkOutcome expected, WalkResult result) = mmu.Walk(walk);
             WalkOutcome actual = mmu.Run(walk);
             successes += result.Succeeded ? 1 : 0;
-            foreach (UnicornErratum erratum in UnicornErrata.Of(mode).Where(erratum => erratum.Applies(walk, result)))
+            foreach (WalkErratum erratum in WalkErrata.Of(mode).Where(erratum => erratum.Applies(walk, result)))
             {
                 WalkOutcome changed = erratum.Change(expected);
                 seen[erratum.What] += changed.Equals(expected) ? 0 : 1;

@@ -8,5 +8,5 @@ namespace Quadwalk.Tests;
 /// <param name="Modes">The paging modes in which it shows.</param>
 /// <param name="Applies">Whether it shows in a case with this result.</param>
 /// <param name="Change">What it makes of the outcome.</param>
-internal sealed record UnicornErratum(
+internal sealed record WalkErratum(
     string What, string Section, PagingMode[] Modes, Func<WalkCase, WalkResult, bool> Applies, Func<WalkOutcome, WalkOutcome> Change);

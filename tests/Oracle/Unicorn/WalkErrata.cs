@@ -3,11 +3,11 @@ using Quadwalk.Mmu;
 namespace Quadwalk.Tests;
 
 /// <summary>Where libunicorn 2.1.1 does not walk as the SDM says.</summary>
-internal static class UnicornErrata
+internal static class WalkErrata
 {
     private const int Pdpte = 3, Pml4e = 4;
 
-    private static readonly UnicornErratum[] all =
+    private static readonly WalkErratum[] all =
     [
         new(
             "sets A of a PDPTE that maps a page before it looks at reserved address bits and rights",
@@ -22,7 +22,7 @@ internal static class UnicornErrata
             }),
     ];
 
-    public static IEnumerable<UnicornErratum> Of(PagingMode mode) => all.Where(erratum => erratum.Modes.Contains(mode));
+    public static IEnumerable<WalkErratum> Of(PagingMode mode) => all.Where(erratum => erratum.Modes.Contains(mode));
 
     private static bool ReachesLargePdpte(WalkCase walk, WalkResult result)
     {
