@@ -49,9 +49,6 @@ public sealed class KvmVcpu
     /// <summary>Exits for MMIO that needed no fault, since the vCPU remembered that there is no slot (vcpu_match_mmio_gpa).</summary>
     public int RememberedMmio { get; private set; }
 
-    /// <summary>How many translations its TLB holds.</summary>
-    public int CachedTranslations => tlb.Count;
-
     /// <summary>Caches of frames that guest code uses (KVM_GUEST_USES_PFN).</summary>
     public IReadOnlyList<GfnToPfnCache> GuestCaches => caches;
 
